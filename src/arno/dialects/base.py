@@ -1,0 +1,186 @@
+"""The Protocol that every dialect implements, and the values that cross its border.
+
+A dialect is one wire API shape. It turns documents into canonical values and back; it knows no
+provider, no socket and no other dialect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from arno.canon.events import Event
+from arno.canon.ext import Json, Loss
+from arno.canon.failure import Failure, Stage
+from arno.canon.request import Request
+from arno.canon.response import Response
+from arno.canon.usage import Usage
+from arno.wire.sse import SSEFrame
+
+Headers = tuple[tuple[str, str], ...]
+"""HTTP header fields, names in lower case."""
+
+
+class Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    """What routing and limits need of a request; the big members are not decoded.
+
+    models: fallback model ids after `model`; routing: the gateway's own preferences document;
+    include_usage: the client asked for a usage chunk; max_output_tokens: tokens, None if absent.
+    """
+
+    model: str
+    models: tuple[str, ...] = ()
+    stream: bool = False
+    include_usage: bool = False
+    max_output_tokens: int | None = None
+    n: int = 1
+    has_tools: bool = False
+    routing: Json = None
+    user: str | None = None
+    session_id: str | None = None
+
+
+class Stamp(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gateway writes into a document it passes on; None leaves the upstream's value.
+
+    A document's own `provider` is never overwritten; created (Unix seconds) is for frames of our
+    own making.
+    """
+
+    id: str | None = None
+    model: str | None = None
+    provider: str | None = None
+    created: int | None = None
+
+
+class Batch(msgspec.Struct, frozen=True, gc=False):
+    """One frame, its parsed document and what it means.
+
+    regular: the document says what the events say in the dialect's uniform layout, so it can be
+    passed on as it is; otherwise its tool calls and end reasons must be rewritten.
+    """
+
+    frame: SSEFrame | None
+    document: Json
+    events: tuple[Event, ...]
+    regular: bool = True
+
+
+class StreamDecoder(Protocol):
+    """Frames to events; a fault of the wire becomes a StreamError event, never an exception."""
+
+    def feed(self, frame: SSEFrame) -> Batch:
+        """What one frame means."""
+        ...
+
+    def close(self) -> Batch:
+        """What the end of the stream means: the terminal event, unless it was already given."""
+        ...
+
+    def abort(self, failure: Failure) -> Batch:
+        """The stream ended by a fault below the dialect (reset, deadline)."""
+        ...
+
+
+class StreamEncoder(Protocol):
+    """Events to wire bytes, whole frames only."""
+
+    def feed(self, events: Sequence[Event]) -> bytes:
+        """The frames that say `events`."""
+        ...
+
+
+class StreamRestamper(Protocol):
+    """Batches of the same dialect to wire bytes with a stamp; whole frames only."""
+
+    def feed(self, batch: Batch) -> bytes:
+        """The frames that carry this batch on."""
+        ...
+
+
+class Pricer(Protocol):
+    """Gives the cost of a usage in USD as plain decimal text, None if it is not known."""
+
+    def __call__(self, usage: Usage, served_by: str | None) -> str | None:
+        """Cost of `usage` when `served_by` served it."""
+        ...
+
+
+class Dialect(Protocol):
+    """One wire API shape, both directions."""
+
+    name: str
+    path: str
+    """Path of the operation below the base URL, e.g. "/chat/completions"."""
+
+    def peek(self, body: bytes) -> Envelope:
+        """Read the envelope of a client's request. Raises RequestError naming the field."""
+        ...
+
+    def edit_request(
+        self, body: bytes, *, model: str | None, contract: bool, ask_usage: bool
+    ) -> bytes:
+        """The same-dialect request for an upstream; `body` itself where nothing changes.
+
+        model: the upstream's id of the model (None: as asked); contract: the upstream speaks
+        the gateway's own superset, so routing members stay; ask_usage: switch streamed usage on.
+        """
+        ...
+
+    def decode_request(self, body: bytes) -> Request:
+        """A client's request. Raises RequestError naming the field."""
+        ...
+
+    def encode_request(self, request: Request) -> tuple[bytes, tuple[Loss, ...]]:
+        """The request as this dialect writes it, and what could not be carried."""
+        ...
+
+    def decode_response(self, body: bytes) -> Response | Failure:
+        """A whole answer with a good status; a failure inside it is told as one."""
+        ...
+
+    def encode_response(self, response: Response) -> tuple[Json, tuple[Loss, ...]]:
+        """The whole answer as a document, and what could not be carried."""
+        ...
+
+    def restamp_response(self, body: bytes, stamp: Stamp, pricer: Pricer) -> bytes:
+        """A whole answer of the same dialect with the stamp written in."""
+        ...
+
+    def decode_failure(
+        self, status: int, headers: Mapping[str, str] | Headers, body: bytes, stage: Stage
+    ) -> Failure:
+        """An answer with a bad status."""
+        ...
+
+    def encode_failure(self, failure: Failure, provider: str | None = None) -> tuple[int, Json]:
+        """HTTP status and error document for a failure before any output."""
+        ...
+
+    def stream_decoder(self, *, finish_optional: bool = False) -> StreamDecoder:
+        """A decoder for one stream. finish_optional: `[DONE]` alone is terminal evidence."""
+        ...
+
+    def stream_encoder(self, stamp: Stamp, pricer: Pricer, *, include_usage: bool) -> StreamEncoder:
+        """An encoder for one client stream."""
+        ...
+
+    def stream_restamper(
+        self, stamp: Stamp, pricer: Pricer, *, include_usage: bool
+    ) -> StreamRestamper:
+        """A restamper for one stream of the same dialect."""
+        ...
+
+    def heartbeat(self) -> bytes:
+        """A frame that keeps a client's connection alive and means nothing."""
+        ...
+
+    def stream_failure(self, failure: Failure, stamp: Stamp) -> bytes:
+        """The frames that end a client's stream with `failure`."""
+        ...
+
+    def stream_done(self) -> bytes:
+        """The frame that marks a good end where the upstream left it out; may be empty."""
+        ...

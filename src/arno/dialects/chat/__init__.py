@@ -1,0 +1,95 @@
+"""The chat dialect: OpenAI chat completions with the gateway contract's superset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from arno.canon.ext import Json, Loss
+from arno.canon.failure import Failure, Stage
+from arno.canon.request import Request
+from arno.canon.response import Response
+from arno.dialects.base import (
+    Envelope,
+    Headers,
+    Pricer,
+    Stamp,
+    StreamDecoder,
+    StreamEncoder,
+    StreamRestamper,
+)
+from arno.dialects.chat import answer, envelope, failures, request, restamp
+from arno.dialects.chat.stream_decode import ChatStreamDecoder
+from arno.dialects.chat.stream_encode import DONE, HEARTBEAT, ChatStreamEncoder, error_chunk
+
+
+class ChatDialect:
+    """See `arno.dialects.base.Dialect` for what each operation means."""
+
+    name = "chat"
+    path = "/chat/completions"
+
+    def peek(self, body: bytes) -> Envelope:
+        """The envelope of a client's request."""
+        return envelope.peek(body)
+
+    def edit_request(
+        self, body: bytes, *, model: str | None, contract: bool, ask_usage: bool
+    ) -> bytes:
+        """The same-dialect request for an upstream."""
+        return envelope.edit_request(body, model=model, contract=contract, ask_usage=ask_usage)
+
+    def decode_request(self, body: bytes) -> Request:
+        """A client's request."""
+        return request.decode_request(body)
+
+    def encode_request(self, value: Request) -> tuple[bytes, tuple[Loss, ...]]:
+        """The request as JSON text, and what was lost."""
+        return request.encode_request(value)
+
+    def decode_response(self, body: bytes) -> Response | Failure:
+        """A whole answer."""
+        return answer.decode_response(body)
+
+    def encode_response(self, response: Response) -> tuple[Json, tuple[Loss, ...]]:
+        """The whole answer as a document, and what was lost."""
+        return answer.encode_response(response)
+
+    def restamp_response(self, body: bytes, stamp: Stamp, pricer: Pricer) -> bytes:
+        """A whole answer with the stamp written in."""
+        return restamp.restamp_response(body, stamp, pricer)
+
+    def decode_failure(
+        self, status: int, headers: Mapping[str, str] | Headers, body: bytes, stage: Stage
+    ) -> Failure:
+        """An answer with a bad status."""
+        return failures.decode_failure(status, headers, body, stage)
+
+    def encode_failure(self, failure: Failure, provider: str | None = None) -> tuple[int, Json]:
+        """Status and document for a failure before any output."""
+        return failures.encode_failure(failure, provider)
+
+    def stream_decoder(self, *, finish_optional: bool = False) -> StreamDecoder:
+        """A decoder for one stream."""
+        return ChatStreamDecoder(finish_optional=finish_optional)
+
+    def stream_encoder(self, stamp: Stamp, pricer: Pricer, *, include_usage: bool) -> StreamEncoder:
+        """An encoder for one client stream."""
+        return ChatStreamEncoder(stamp, pricer, include_usage=include_usage)
+
+    def stream_restamper(
+        self, stamp: Stamp, pricer: Pricer, *, include_usage: bool
+    ) -> StreamRestamper:
+        """A restamper for one stream."""
+        return restamp.ChatRestamper(stamp, pricer, include_usage=include_usage)
+
+    def heartbeat(self) -> bytes:
+        """A comment frame."""
+        return HEARTBEAT
+
+    def stream_failure(self, failure: Failure, stamp: Stamp) -> bytes:
+        """The error chunk that ends a stream."""
+        return error_chunk(failure, stamp)
+
+    def stream_done(self) -> bytes:
+        """The end mark."""
+        return DONE

@@ -1,0 +1,146 @@
+"""Whole answers of the chat dialect, both directions.
+
+A body with a good status may still tell of a failure: an error member, no choices, a choice that
+ended with an error. None of these is ever decoded as a success (contract, section 4.8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+import msgspec
+
+from arno.canon.ext import Json, Loss
+from arno.canon.failure import Failure, FailureKind, Stage
+from arno.canon.parts import Part, ToolCallPart
+from arno.canon.response import Choice, FinishReason, Response
+from arno.dialects.chat.failures import decode_error
+from arno.dialects.chat.reasons import canonical_reason, wire_reason
+from arno.dialects.chat.residue import Document, give, is_native, keep, take
+from arno.dialects.chat.turn import decode_turn, encode_turn
+from arno.dialects.chat.usage import decode_usage, encode_usage
+from arno.wire import json
+from arno.wire.errors import MalformedJSON
+
+
+def decode_response(body: bytes) -> Response | Failure:
+    """A whole answer; leading padding is white space to JSON."""
+    try:
+        document = json.loads(body)
+    except MalformedJSON as error:
+        what = "an empty body" if not body.strip() else f"no JSON ({error})"
+        return invalid(f"upstream answered with {what}")
+    if not isinstance(document, Mapping):
+        return invalid("upstream answered with JSON that is no object")
+    return decode_document(document)
+
+
+def invalid(message: str, stage: Stage = Stage.BEFORE_OUTPUT) -> Failure:
+    """The upstream said something this dialect does not allow."""
+    return Failure(FailureKind.INVALID_ANSWER, message, retryable=True, stage=stage)
+
+
+def decode_document(document: Mapping[str, Json]) -> Response | Failure:
+    """A whole answer as a parsed document."""
+    if document.get("error"):
+        return decode_error(document["error"], Stage.BEFORE_OUTPUT)
+    choices = document.get("choices")
+    if not isinstance(choices, list) or not choices:
+        return invalid("upstream answered without choices")
+    decoded: list[Choice] = []
+    for position, choice in enumerate(choices):
+        value = _decode_choice(choice, position)
+        if isinstance(value, Failure):
+            return value
+        decoded.append(value)
+    values, residue = take(document, "id", "model", "provider", "created", "choices", "usage")
+    return Response(
+        id=_text(values.get("id")),
+        model=_text(values.get("model")),
+        served_by=_text(values.get("provider")),
+        created=values["created"] if isinstance(values.get("created"), int) else None,
+        choices=tuple(decoded),
+        usage=decode_usage(values.get("usage")),
+        ext=keep(residue),
+    )
+
+
+def _text(value: Json) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _decode_choice(choice: Json, position: int) -> Choice | Failure:
+    message = choice.get("message") if isinstance(choice, Mapping) else None
+    if not isinstance(message, Mapping):
+        return invalid(f"choice {position} has no message")
+    if choice.get("error"):
+        return decode_error(choice["error"], Stage.BEFORE_OUTPUT)
+    word = choice.get("finish_reason")
+    parts, rest = decode_turn(message)
+    parts = tuple(_with_arguments(part) for part in parts)
+    has_calls = any(isinstance(part, ToolCallPart) for part in parts)
+    reason = canonical_reason(word, has_calls=has_calls) if isinstance(word, str) and word else None
+    if reason is None and has_calls:
+        reason = FinishReason.TOOL_CALLS
+    if reason is FinishReason.ERROR:
+        return Failure(FailureKind.SERVER, "upstream ended the answer with an error")
+    residue = {k: v for k, v in choice.items() if k not in ("index", "message")}
+    if word:
+        residue.pop("finish_reason")
+    index = choice.get("index")
+    return Choice(
+        index=index if isinstance(index, int) else position,
+        parts=parts,
+        reason=reason,
+        native_reason=_text(choice.get("native_finish_reason")) or _text(word) or None,
+        ext=keep({**residue, "message": rest}),
+    )
+
+
+def _with_arguments(part: Part) -> Part:
+    """A call without arguments has the arguments {} (R3 i)."""
+    if isinstance(part, ToolCallPart) and not part.arguments and part.kind == "function":
+        return msgspec.structs.replace(part, arguments="{}")
+    return part
+
+
+def encode_response(response: Response) -> tuple[Document, tuple[Loss, ...]]:
+    """The whole answer as a document, keys in the contract's order."""
+    native = is_native(response.ext)
+    document: Document = {
+        "id": response.id,
+        "object": "chat.completion",
+        "created": response.created,
+        "model": response.model,
+        "provider": response.served_by,
+    }
+    document = {key: value for key, value in document.items() if value is not None}
+    if native:
+        document.pop("object")
+    document.update(give(response.ext))
+    losses: list[Loss] = []
+    choices: list[Document] = []
+    for choice in response.choices:
+        encoded, lost = _encode_choice(choice)
+        choices.append(encoded)
+        losses.extend(lost)
+    document["choices"] = choices
+    if response.usage is not None:
+        document["usage"] = encode_usage(response.usage)
+    return document, tuple(losses)
+
+
+def _encode_choice(choice: Choice) -> tuple[Document, list[Loss]]:
+    native = is_native(choice.ext)
+    document = give(choice.ext)
+    rest = document.pop("message", {})
+    kept = keep(rest) if native else {}
+    message, losses = encode_turn(choice.parts, kept, f"/choices/{choice.index}", to_client=True)
+    message.setdefault("role", "assistant")
+    document["index"] = choice.index
+    if choice.reason is not None and not (native and "finish_reason" in document):
+        document["finish_reason"] = wire_reason(choice.reason, choice.native_reason)
+    if not native:
+        document["native_finish_reason"] = choice.native_reason
+        document.setdefault("finish_reason", None)
+    document["message"] = message
+    return document, losses

@@ -1,0 +1,57 @@
+"""Residue: the part of a wire object that canonical fields do not carry, kept in `ext["chat"]`.
+
+`take` splits an object into what the caller decodes and what stays; `give` starts an encoded
+object from what stayed. Keys that begin with "@" are notes of this dialect to itself (which of
+two spellings the wire used) and are never written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from arno.canon.ext import Ext, Json, is_empty
+
+DIALECT = "chat"
+
+Document = dict[str, Json]
+
+
+def keep(residue: Mapping[str, Json]) -> Ext:
+    """`ext` of a value decoded from this dialect, even when nothing is left over."""
+    return {DIALECT: residue}
+
+
+def is_native(ext: Ext) -> bool:
+    """True if the value was decoded from this dialect."""
+    return DIALECT in ext
+
+
+def residue_of(ext: Ext) -> Mapping[str, Json]:
+    """What this dialect kept, notes included."""
+    return ext.get(DIALECT, {})
+
+
+def note(ext: Ext, name: str) -> Json:
+    """A note this dialect made while decoding, e.g. `note(ext, "member")`; None if none."""
+    return residue_of(ext).get("@" + name)
+
+
+def give(ext: Ext) -> Document:
+    """A new wire object holding what was kept."""
+    return {k: v for k, v in residue_of(ext).items() if not k.startswith("@")}
+
+
+def take(document: Mapping[str, Json], *known: str) -> tuple[dict[str, Json], dict[str, Json]]:
+    """Split `document`: (known keys with a value, everything else as residue)."""
+    values: dict[str, Json] = {}
+    residue: dict[str, Json] = {}
+    for key, value in document.items():
+        (values if key in known and not is_empty(value) else residue)[key] = value
+    return values, residue
+
+
+def merge(document: Document, key: str, members: Mapping[str, Any]) -> None:
+    """Write `members` into the object at `key`, over whatever was kept there."""
+    kept = document.get(key)
+    document[key] = {**kept, **members} if isinstance(kept, Mapping) else dict(members)

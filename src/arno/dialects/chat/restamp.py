@@ -1,0 +1,222 @@
+"""Documents of the same dialect, passed on with what a gateway must write into them.
+
+The upstream's document stays as it is but for id, model, provider (only where it has none),
+native_finish_reason, cost, and two things clients cannot read otherwise: tool calls that are not
+in the uniform layout, and an end reason that hides tool calls (R3, R4). Unknown members stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from arno.canon.events import (
+    ChoiceEnd,
+    Event,
+    PartDelta,
+    PartStart,
+    ResponseEnd,
+    Slot,
+    StreamError,
+    UsageUpdate,
+)
+from arno.canon.ext import Json
+from arno.canon.failure import Failure
+from arno.canon.parts import ToolCallPart
+from arno.canon.response import Response
+from arno.canon.usage import Usage
+from arno.dialects.base import Batch, Pricer, Stamp
+from arno.dialects.chat.answer import decode_document
+from arno.dialects.chat.reasons import wire_reason
+from arno.dialects.chat.stream_encode import DONE, chunk, error_chunk, head_of, priced
+from arno.dialects.chat.turn import encode_tool_call
+from arno.wire import json
+
+Document = dict[str, Json]
+
+
+def stamp_document(document: Document, stamp: Stamp) -> None:
+    """Write the stamp into `document`."""
+    if stamp.id is not None:
+        document["id"] = stamp.id
+    if stamp.model is not None:
+        document["model"] = stamp.model
+    if stamp.provider is not None and not document.get("provider"):
+        document["provider"] = stamp.provider
+
+
+def restamp_response(body: bytes, stamp: Stamp, pricer: Pricer) -> bytes:
+    """A whole answer with the stamp, its tool calls and end reasons as the contract has them."""
+    document = json.loads(body)
+    if not isinstance(document, dict):
+        return body
+    response = decode_document(document)
+    if isinstance(response, Failure):
+        return body
+    stamp_document(document, stamp)
+    _restamp_choices(document, response)
+    if response.usage is not None and response.usage.cost is None:
+        cost = pricer(response.usage, response.served_by or stamp.provider)
+        if cost is not None:
+            document["usage"] = {**document["usage"], "cost": Decimal(cost)}
+    return json.dumps(document)
+
+
+def _restamp_choices(document: Document, response: Response) -> None:
+    for wire, choice in zip(document["choices"], response.choices, strict=True):
+        if choice.reason is not None:
+            wire["finish_reason"] = wire_reason(choice.reason, choice.native_reason)
+        wire.setdefault("native_finish_reason", choice.native_reason)
+        calls = [part for part in choice.parts if isinstance(part, ToolCallPart)]
+        if calls and len(calls) == len(wire["message"]["tool_calls"]):
+            wire["message"]["tool_calls"] = [encode_tool_call(call) for call in calls]
+
+
+class ChatRestamper:
+    """One stream; see the Protocol in `arno.dialects.base`."""
+
+    def __init__(self, stamp: Stamp, pricer: Pricer, *, include_usage: bool) -> None:
+        self._stamp = stamp
+        self._pricer = pricer
+        self._include_usage = include_usage
+        self._calls: dict[int, tuple[int, int, str]] = {}
+        self._counts: dict[int, int] = {}
+        self._held: Document | None = None
+        self._usage: Usage | None = None
+        self._served_by = stamp.provider
+
+    def feed(self, batch: Batch) -> bytes:
+        """The frames that carry this batch on."""
+        for event in batch.events:
+            if isinstance(event, UsageUpdate):
+                self._usage = event.usage
+            elif isinstance(event, PartStart) and isinstance(event.part, ToolCallPart):
+                self._number(event, event.part)
+        last = batch.events[-1] if batch.events else None
+        if isinstance(last, StreamError):
+            return self._error(batch, last)
+        out = b""
+        if isinstance(batch.document, dict):
+            out = self._document(batch, batch.document)
+        elif batch.frame is not None and batch.events and not isinstance(last, ResponseEnd):
+            out = batch.frame.raw
+        return out + self._end(batch) if isinstance(last, ResponseEnd) else out
+
+    def _number(self, event: PartStart, part: ToolCallPart) -> None:
+        position = self._counts.get(event.choice, 0)
+        self._counts[event.choice] = position + 1
+        self._calls[event.index] = (event.choice, position, part.kind)
+
+    def _document(self, batch: Batch, document: Document) -> bytes:
+        before = self._flush()
+        stamp_document(document, self._stamp)
+        self._served_by = document.get("provider") or self._served_by
+        document.pop("usage", None)
+        choices = document.get("choices")
+        if not choices:
+            alone = self._usage is not None and batch.events
+            return before if alone else before + chunk(document)
+        ends = [event for event in batch.events if isinstance(event, ChoiceEnd)]
+        if not batch.regular:
+            self._rewrite_calls(batch.events, choices)
+        for end in ends:
+            _write_end(end, choices)
+        if ends and not self._include_usage:
+            self._held = document
+            return before
+        return before + chunk(document)
+
+    def _rewrite_calls(self, events: tuple[Event, ...], choices: list[Document]) -> None:
+        """Tool calls of this document in the uniform layout, from what the decoder made of it."""
+        entries: dict[int, list[Document]] = {}
+        for event in events:
+            if isinstance(event, PartStart) and isinstance(event.part, ToolCallPart):
+                entry = self._entry(event.index, name=event.part.name, arguments="")
+                entry["id"] = event.part.call_id
+                entry["type"] = event.part.kind
+            elif isinstance(event, PartDelta) and event.slot is Slot.ARGUMENTS:
+                entry = self._entry(event.index, arguments=event.value)
+            else:
+                continue
+            entries.setdefault(self._calls[event.index][0], []).append(entry)
+        for position, choice in enumerate(choices):
+            delta = choice.get("delta")
+            if isinstance(delta, dict):
+                delta.pop("tool_calls", None)
+                mine = entries.get(_number_of(choice, position))
+                if mine:
+                    delta["tool_calls"] = mine
+
+    def _entry(self, index: int, **body: str) -> Document:
+        _, position, kind = self._calls[index]
+        if kind == "custom":
+            body["input"] = body.pop("arguments")
+        return {"index": position, kind: body}
+
+    def _flush(self) -> bytes:
+        if self._held is None:
+            return b""
+        document, self._held = self._held, None
+        return chunk(document)
+
+    def _end(self, batch: Batch) -> bytes:
+        """The last frames: what was held, usage where it belongs, the end mark."""
+        if batch.document is None:
+            self._late_entries(batch)
+        usage = None
+        if self._usage is not None:
+            usage = priced(self._usage, self._pricer, self._served_by)
+        if usage is not None and self._held is not None:
+            self._held["usage"] = usage
+            usage = None
+        last = self._flush()
+        if usage is not None:
+            last += chunk({**head_of(self._stamp), "choices": [], "usage": usage})
+        return last + DONE
+
+    def _late_entries(self, batch: Batch) -> None:
+        """An end without a document (a host that never sends a finish) still says its reason."""
+        ends = [event for event in batch.events if isinstance(event, ChoiceEnd)]
+        if not ends:
+            return
+        choices: list[Document] = [{"index": end.choice, "delta": {}} for end in ends]
+        self._rewrite_calls(batch.events, choices)
+        for end in ends:
+            _write_end(end, choices)
+        self._held = {**head_of(self._stamp), "choices": choices}
+
+    def _error(self, batch: Batch, event: StreamError) -> bytes:
+        """What a held chunk or this document had to say before the failure, without its finish."""
+        said = b""
+        held, self._held = self._held, None
+        if held is not None and _without_finish(held):
+            said = chunk(held)
+        stamp = Stamp(
+            id=self._stamp.id,
+            model=self._stamp.model,
+            provider=self._served_by,
+            created=self._stamp.created,
+        )
+        return said + error_chunk(event.failure, stamp)
+
+
+def _number_of(choice: Mapping[str, Json], position: int) -> int:
+    index = choice.get("index")
+    return index if isinstance(index, int) else position
+
+
+def _write_end(end: ChoiceEnd, choices: list[Document]) -> None:
+    for position, choice in enumerate(choices):
+        if _number_of(choice, position) == end.choice:
+            choice["finish_reason"] = wire_reason(end.reason, end.native_reason)
+            choice.setdefault("native_finish_reason", end.native_reason)
+
+
+def _without_finish(document: Document) -> bool:
+    """Take the end reasons out of `document`; True if anything else is left to say."""
+    left = False
+    for choice in document["choices"]:
+        choice["finish_reason"] = choice["native_finish_reason"] = None
+        delta = choice.get("delta") or {}
+        left = left or any(value for key, value in delta.items() if key != "role")
+    return left

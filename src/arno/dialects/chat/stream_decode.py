@@ -1,0 +1,380 @@
+"""Streams of the chat dialect: frames to events.
+
+Terminal evidence, by the cut rule: a finish reason for every choice that began, then the end of
+the stream or `[DONE]`. `[DONE]` without a finish is an end only for hosts that never send one
+(`finish_optional`). An error member ends the stream as a failure wherever it stands, even after
+a finish. Everything else is a cut, and a cut is never a success (R5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from arno.canon.events import (
+    ChoiceEnd,
+    Event,
+    KeepAlive,
+    PartDelta,
+    PartEnd,
+    PartStart,
+    ResponseEnd,
+    ResponseStart,
+    Slot,
+    StreamError,
+    UsageUpdate,
+)
+from arno.canon.ext import Json
+from arno.canon.failure import Failure, FailureKind, Stage
+from arno.canon.parts import (
+    MediaPart,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+)
+from arno.canon.response import FinishReason
+from arno.dialects.base import Batch
+from arno.dialects.chat.content import decode_block
+from arno.dialects.chat.failures import decode_error
+from arno.dialects.chat.reasoning import DETAILS, decode_detail, text_member
+from arno.dialects.chat.reasons import canonical_reason
+from arno.dialects.chat.residue import keep, residue_of
+from arno.dialects.chat.tool_calls import (
+    CallAssembler,
+    FragmentError,
+    OpenCall,
+    is_uniform,
+    read_fragment,
+)
+from arno.dialects.chat.turn import decode_audio_answer, with_member
+from arno.dialects.chat.usage import decode_usage
+from arno.wire import json
+from arno.wire.errors import MalformedJSON
+from arno.wire.sse import SSEFrame
+
+DONE = b"[DONE]"
+TEXT, REFUSAL, AUDIO = "text", "refusal", "audio"
+"""Keys of the parts that a choice has at most one of open at a time."""
+
+
+class _Choice:
+    """What one choice has open. `parts`: key to (part index, empty part of its kind)."""
+
+    __slots__ = ("assembler", "call_parts", "finished", "number", "open", "reasoning_key")
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.open: dict[object, int] = {}
+        self.assembler = CallAssembler()
+        self.call_parts: dict[OpenCall, int] = {}
+        self.finished = False
+        self.reasoning_key: object = None
+
+
+class ChatStreamDecoder:
+    """One stream; see the Protocol in `arno.dialects.base`."""
+
+    def __init__(self, *, finish_optional: bool = False) -> None:
+        self._finish_optional = finish_optional
+        self._choices: dict[int, _Choice] = {}
+        self._next_part = 0
+        self._started = False
+        self._ended = False
+        self._output = False
+        self._regular = True
+
+    @property
+    def _stage(self) -> Stage:
+        return Stage.MID_STREAM if self._output else Stage.BEFORE_OUTPUT
+
+    def feed(self, frame: SSEFrame) -> Batch:
+        """What one frame means; frames after the terminal event mean nothing."""
+        if self._ended:
+            return Batch(frame, None, ())
+        data = frame.data
+        if data is None or data[:1] == b":" or not data.strip():
+            comment = frame.comment if data is None else data
+            note = comment.decode(errors="replace").strip(": ") if comment else None
+            return Batch(frame, None, (KeepAlive(note),) if comment else ())
+        if data.strip() == DONE:
+            return Batch(frame, None, tuple(self._finish(done=True)))
+        try:
+            document = json.loads(data)
+        except MalformedJSON as error:
+            return self._fail(frame, None, f"an event is no JSON: {error}")
+        if not isinstance(document, dict):
+            return self._fail(frame, document, "an event is no JSON object")
+        return self._document(frame, document)
+
+    def close(self) -> Batch:
+        """What the end of the body means."""
+        return Batch(None, None, () if self._ended else tuple(self._finish(done=False)))
+
+    def abort(self, failure: Failure) -> Batch:
+        """The stream broke below the dialect."""
+        if self._ended:
+            return Batch(None, None, ())
+        self._ended = True
+        return Batch(None, None, (StreamError(failure),))
+
+    def _fail(self, frame: SSEFrame | None, document: Json, message: str) -> Batch:
+        self._ended = True
+        return Batch(frame, document, (StreamError(self._invalid(message)),), regular=False)
+
+    def _invalid(self, message: str) -> Failure:
+        return Failure(FailureKind.INVALID_ANSWER, message, retryable=True, stage=self._stage)
+
+    def _document(self, frame: SSEFrame, document: dict[str, Json]) -> Batch:
+        self._regular = True
+        error = document.get("error")
+        if not error and frame.event == "error":
+            error = document
+        if error:
+            return self._error(frame, document, error)
+        try:
+            events = tuple(self._events(document))
+        except FragmentError as fault:
+            return self._fail(frame, document, f"a tool call cannot be put together: {fault}")
+        if events and isinstance(events[-1], StreamError):
+            self._ended = True
+        return Batch(frame, document, events, regular=self._regular)
+
+    def _error(self, frame: SSEFrame, document: dict[str, Json], error: Json) -> Batch:
+        """An error member ends the stream; usage beside it still counts."""
+        events: list[Event] = []
+        usage = decode_usage(document.get("usage"))
+        if usage is not None and self._started:
+            events.append(UsageUpdate(usage))
+        self._ended = True
+        events.append(StreamError(decode_error(error, self._stage)))
+        return Batch(frame, document, tuple(events), regular=isinstance(error, Mapping))
+
+    def _events(self, document: Mapping[str, Json]) -> Iterator[Event]:
+        choices = document.get("choices") or ()
+        usage = decode_usage(document.get("usage"))
+        if not self._started and (choices or usage is not None or document.get("id")):
+            self._started = True
+            yield ResponseStart(
+                id=_text(document.get("id")),
+                model=_text(document.get("model")),
+                served_by=_text(document.get("provider")),
+                created=_integer(document.get("created")),
+            )
+        if not isinstance(choices, list | tuple):
+            raise FragmentError("choices is no array")
+        for position, choice in enumerate(choices):
+            if isinstance(choice, Mapping):
+                yield from self._choice(choice, position)
+        if usage is not None:
+            yield UsageUpdate(usage)
+
+    def _choice(self, wire: Mapping[str, Json], position: int) -> Iterator[Event]:
+        index = wire.get("index")
+        number = index if isinstance(index, int) else position
+        choice = self._choices.setdefault(number, _Choice(number))
+        delta = wire.get("delta")
+        if isinstance(delta, Mapping):
+            yield from self._reasoning(choice, delta)
+            yield from self._content(choice, delta.get("content"))
+            yield from self._extras(choice, delta)
+            for entry in delta.get("tool_calls") or ():
+                yield from self._fragment(choice, entry)
+        logprobs = wire.get("logprobs")
+        if logprobs and TEXT in choice.open:
+            yield PartDelta(choice.open[TEXT], Slot.LOGPROBS, logprobs)
+        word = wire.get("finish_reason")
+        if isinstance(word, str) and word:
+            yield from self._choice_end(choice, word, wire)
+
+    def _choice_end(self, choice: _Choice, word: str, wire: Mapping[str, Json]) -> Iterator[Event]:
+        yield from self._end_parts(choice)
+        choice.finished = True
+        has_calls = bool(choice.assembler.calls)
+        reason = canonical_reason(word, has_calls=has_calls)
+        native = _text(wire.get("native_finish_reason")) or word
+        if reason is FinishReason.ERROR:
+            message = f"upstream ended the answer with an error ({native})"
+            failure = Failure(FailureKind.SERVER, message, retryable=True, stage=self._stage)
+            yield StreamError(failure)
+            return
+        if reason.value != word:
+            self._regular = False
+        yield ChoiceEnd(choice.number, reason, native)
+
+    def _end_parts(self, choice: _Choice) -> Iterator[Event]:
+        """Close what is open. A call whose id never came gets one from its position."""
+        for call in choice.assembler.calls:
+            if not call.announced:
+                if call.name is None:
+                    raise FragmentError("arguments without the name of a tool")
+                call.id = call.id or f"call_{call.position}"
+                yield from self._announce(choice, call)
+            if call in choice.call_parts and not call.arguments and call.kind == "function":
+                self._regular = False
+                call.arguments.append("{}")
+                yield PartDelta(choice.call_parts[call], Slot.ARGUMENTS, "{}")
+        for index in sorted(choice.open.values()):
+            yield PartEnd(index)
+        choice.open.clear()
+        choice.call_parts.clear()
+        choice.reasoning_key = None
+
+    def _finish(self, *, done: bool) -> Iterator[Event]:
+        self._ended = True
+        began = self._choices.values()
+        finished = bool(self._choices) and all(choice.finished for choice in began)
+        if not finished and not (done and self._finish_optional and self._choices):
+            yield StreamError(self._cut(done=done))
+            return
+        try:
+            for choice in began:
+                yield from self._late_end(choice)
+        except FragmentError as fault:
+            yield StreamError(self._invalid(f"a tool call cannot be put together: {fault}"))
+            return
+        yield ResponseEnd()
+
+    def _late_end(self, choice: _Choice) -> Iterator[Event]:
+        """Parts that came after the finish, or a host that never says why it ends."""
+        yield from self._end_parts(choice)
+        if not choice.finished and choice.assembler.calls:
+            yield ChoiceEnd(choice.number, FinishReason.TOOL_CALLS, None)
+
+    def _cut(self, *, done: bool) -> Failure:
+        how = "said it was done" if done else "ended the stream"
+        return Failure(
+            FailureKind.TRUNCATED,
+            f"upstream {how} without a finish reason",
+            retryable=True,
+            stage=self._stage,
+        )
+
+    def _start_part(self, choice: _Choice, key: object, part: Part) -> PartStart:
+        self._output = True
+        index = self._next_part
+        self._next_part += 1
+        choice.open[key] = index
+        return PartStart(index, part, choice.number)
+
+    def _text(self, choice: _Choice, key: str, empty: Part, piece: str) -> Iterator[Event]:
+        if key not in choice.open:
+            yield self._start_part(choice, key, empty)
+        yield PartDelta(choice.open[key], Slot.TEXT, piece)
+
+    def _content(self, choice: _Choice, content: Json) -> Iterator[Event]:
+        if isinstance(content, str):
+            if content:
+                yield from self._text(choice, TEXT, TextPart(), content)
+        elif isinstance(content, list):
+            for block in content:
+                yield from self._block(choice, decode_block(block))
+
+    def _block(self, choice: _Choice, part: Part) -> Iterator[Event]:
+        """A block of a content list: text and reasoning continue, anything else is whole."""
+        if isinstance(part, TextPart):
+            yield from self._text(choice, TEXT, TextPart(), part.text)
+        elif isinstance(part, ReasoningPart):
+            yield from self._reasoning_piece(choice, "content", part)
+        else:
+            yield from self._whole(choice, part)
+
+    def _whole(self, choice: _Choice, part: Part) -> Iterator[Event]:
+        start = self._start_part(choice, object(), part)
+        yield start
+
+    def _extras(self, choice: _Choice, delta: Mapping[str, Json]) -> Iterator[Event]:
+        refusal = delta.get("refusal")
+        if isinstance(refusal, str) and refusal:
+            yield from self._text(choice, REFUSAL, RefusalPart(), refusal)
+        for annotation in delta.get("annotations") or ():
+            if TEXT not in choice.open:
+                yield self._start_part(choice, TEXT, TextPart())
+            yield PartDelta(choice.open[TEXT], Slot.ANNOTATION, annotation)
+        for image in delta.get("images") or ():
+            yield from self._whole(choice, with_member(decode_block(image), "images"))
+        if delta.get("audio"):
+            yield from self._audio(choice, decode_audio_answer(delta["audio"]))
+
+    def _audio(self, choice: _Choice, part: Part) -> Iterator[Event]:
+        if not isinstance(part, MediaPart):
+            yield from self._whole(choice, part)
+            return
+        if AUDIO not in choice.open:
+            empty = MediaPart(kind=part.kind, id=part.id, ext=part.ext)
+            yield self._start_part(choice, AUDIO, empty)
+        if part.data:
+            yield PartDelta(choice.open[AUDIO], Slot.MEDIA, part.data)
+        if part.transcript:
+            yield PartDelta(choice.open[AUDIO], Slot.TRANSCRIPT, part.transcript)
+
+    def _reasoning(self, choice: _Choice, delta: Mapping[str, Json]) -> Iterator[Event]:
+        """The structured details win over the strings, which repeat the same text."""
+        details = delta.get(DETAILS)
+        if isinstance(details, list) and details:
+            for detail in details:
+                part = decode_detail(detail)
+                if isinstance(part, ReasoningPart):
+                    key = (part.form, _integer(residue_of(part.ext).get("index")))
+                    yield from self._reasoning_piece(choice, key, part)
+                else:
+                    yield from self._whole(choice, part)
+            return
+        member = text_member(delta)
+        if member is not None:
+            part = ReasoningPart(text=delta[member], ext=keep({"@member": member}))
+            yield from self._reasoning_piece(choice, member, part)
+
+    def _reasoning_piece(
+        self, choice: _Choice, key: object, part: ReasoningPart
+    ) -> Iterator[Event]:
+        """Pieces of one kind, index and id make one part."""
+        if not (part.text or part.sealed or part.signature):
+            return
+        full_key = ("reasoning", key, part.id)
+        if full_key not in choice.open:
+            empty = ReasoningPart(id=part.id, form=part.form, format=part.format, ext=part.ext)
+            yield self._start_part(choice, full_key, empty)
+        index = choice.open[full_key]
+        pieces = ((Slot.TEXT, part.text), (Slot.SEALED, part.sealed))
+        for slot, value in (*pieces, (Slot.SIGNATURE, part.signature)):
+            if value:
+                yield PartDelta(index, slot, value)
+
+    def _fragment(self, choice: _Choice, entry: Json) -> Iterator[Event]:
+        fragment = read_fragment(entry)
+        call = choice.assembler.attribute(fragment)
+        before = call.announced
+        if not is_uniform(fragment, call, announced_before=before):
+            self._regular = False
+        if not before:
+            if call.id is None or call.name is None:
+                return
+            yield from self._announce(choice, call)
+        elif fragment.arguments:
+            if call not in choice.call_parts:
+                raise FragmentError("arguments arrived after their call had ended")
+            yield PartDelta(choice.call_parts[call], Slot.ARGUMENTS, fragment.arguments)
+
+    def _announce(self, choice: _Choice, call: OpenCall) -> Iterator[Event]:
+        """A call's start, with the arguments that had to wait for it."""
+        call.announced = True
+        part = ToolCallPart(
+            call_id=call.id or "",
+            name=call.name or "",
+            kind=call.kind,
+            wire_index=call.wire_index,
+        )
+        start = self._start_part(choice, call, part)
+        choice.call_parts[call] = start.index
+        yield start
+        if call.arguments:
+            yield PartDelta(start.index, Slot.ARGUMENTS, "".join(call.arguments))
+
+
+def _text(value: Json) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _integer(value: Json) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -1,0 +1,280 @@
+"""Streams of the chat dialect: events to chunks, in the contract's uniform layout.
+
+A tool call opens with index, id, type, name and empty arguments; later pieces carry the index and
+arguments alone. Usage stands in a chunk of its own when the client asked for it, else on the last
+finish chunk (architecture, section 4.3), so the finish chunk waits for the end of the stream.
+Source: recorded chunks, contract section 4.2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from decimal import Decimal
+from typing import Any
+
+from arno.canon.events import (
+    ChoiceEnd,
+    Event,
+    KeepAlive,
+    Opaque,
+    PartDelta,
+    PartStart,
+    ResponseEnd,
+    ResponseStart,
+    Slot,
+    StreamError,
+    UsageUpdate,
+)
+from arno.canon.ext import Json
+from arno.canon.failure import Failure
+from arno.canon.parts import (
+    MediaPart,
+    OpaquePart,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+)
+from arno.canon.usage import Usage
+from arno.dialects.base import Pricer, Stamp
+from arno.dialects.chat.content import encode_media
+from arno.dialects.chat.failures import error_member
+from arno.dialects.chat.reasoning import FORMS, TEXT_MEMBERS, TYPES, encode_detail
+from arno.dialects.chat.reasons import wire_reason
+from arno.dialects.chat.residue import DIALECT, is_native, note, residue_of
+from arno.dialects.chat.usage import encode_usage
+from arno.wire import json
+from arno.wire.sse import encode_comment, encode_sse
+
+DONE = b"data: [DONE]\n\n"
+HEARTBEAT = encode_comment("ARNO PROCESSING")
+
+Document = dict[str, Json]
+
+
+def chunk(document: Document) -> bytes:
+    """One document as a frame."""
+    return encode_sse(json.dumps(document))
+
+
+def head_of(stamp: Stamp) -> Document:
+    """The members every chunk begins with, as far as they are known."""
+    members = {
+        "id": stamp.id,
+        "object": "chat.completion.chunk",
+        "created": stamp.created,
+        "model": stamp.model,
+        "provider": stamp.provider,
+    }
+    return {key: value for key, value in members.items() if value is not None}
+
+
+def error_chunk(failure: Failure, stamp: Stamp) -> bytes:
+    """The chunk that ends a stream with a failure: an error member, finish reason error (R5)."""
+    choice = {
+        "index": 0,
+        "delta": {"content": ""},
+        "finish_reason": "error",
+        "native_finish_reason": None,
+    }
+    error = error_member(failure, stamp.provider)
+    return chunk({**head_of(stamp), "error": error, "choices": [choice]})
+
+
+def priced(usage: Usage, pricer: Pricer, served_by: str | None) -> Document:
+    """The usage object, with a cost where the upstream reported none and a price is known."""
+    document = encode_usage(usage)
+    if usage.cost is None:
+        cost = pricer(usage, served_by)
+        if cost is not None:
+            document["cost"] = Decimal(cost)
+    return document
+
+
+class ChatStreamEncoder:
+    """One client stream; see the Protocol in `arno.dialects.base`."""
+
+    def __init__(self, stamp: Stamp, pricer: Pricer, *, include_usage: bool) -> None:
+        self._stamp = stamp
+        self._pricer = pricer
+        self._include_usage = include_usage
+        self._head = head_of(stamp)
+        self._parts: dict[int, tuple[Part, int]] = {}
+        self._calls: dict[int, int] = {}
+        self._calls_of: dict[int, int] = {}
+        self._details: dict[int, int] = {}
+        self._finish: Document | None = None
+        self._usage: Usage | None = None
+        self._encoders: dict[type, Callable[[Any], bytes]] = {
+            ResponseStart: self._start,
+            PartStart: self._part_start,
+            PartDelta: self._part_delta,
+            ChoiceEnd: self._choice_end,
+            UsageUpdate: self._keep_usage,
+            ResponseEnd: self._response_end,
+            StreamError: self._error,
+            KeepAlive: lambda event: HEARTBEAT,
+            Opaque: self._opaque,
+        }
+
+    def feed(self, events: Sequence[Event]) -> bytes:
+        """The frames that say `events`; part ends need no word in this dialect."""
+        pieces: list[bytes] = []
+        for event in events:
+            encode = self._encoders.get(type(event))
+            if encode is not None:
+                pieces.append(encode(event))
+        return b"".join(pieces)
+
+    def _start(self, event: ResponseStart) -> bytes:
+        self._stamp = Stamp(
+            id=self._stamp.id or event.id,
+            model=self._stamp.model or event.model,
+            provider=event.served_by or self._stamp.provider,
+            created=event.created if event.created is not None else self._stamp.created,
+        )
+        self._head = head_of(self._stamp)
+        return b""
+
+    def _delta(self, choice: int, delta: Document) -> bytes:
+        return self._flush() + chunk(
+            {
+                **self._head,
+                "choices": [
+                    {
+                        "index": choice,
+                        "delta": {"role": "assistant", **delta},
+                        "finish_reason": None,
+                        "native_finish_reason": None,
+                    }
+                ],
+            }
+        )
+
+    def _part_start(self, event: PartStart) -> bytes:
+        part = event.part
+        self._parts[event.index] = (part, event.choice)
+        if isinstance(part, ToolCallPart):
+            return self._call_start(event.index, part, event.choice)
+        if isinstance(part, ReasoningPart):
+            self._details[event.index] = len(self._details)
+            initial = part.text or part.sealed or part.signature
+            return self._delta(event.choice, self._detail(event.index, part)) if initial else b""
+        if isinstance(part, TextPart | RefusalPart):
+            key = "content" if isinstance(part, TextPart) else "refusal"
+            return self._delta(event.choice, {key: part.text}) if part.text else b""
+        if isinstance(part, MediaPart):
+            return self._delta(event.choice, _media(part))
+        if isinstance(part, OpaquePart) and part.dialect == DIALECT:
+            return self._delta(event.choice, _opaque_delta(part))
+        return b""
+
+    def _call_start(self, index: int, part: ToolCallPart, choice: int) -> bytes:
+        position = self._calls_of.get(choice, 0)
+        self._calls_of[choice] = position + 1
+        self._calls[index] = position
+        body = {"name": part.name, _argument_key(part): part.arguments}
+        call = {"index": position, "id": part.call_id, "type": part.kind, part.kind: body}
+        return self._delta(choice, {"content": None, "tool_calls": [call]})
+
+    def _part_delta(self, event: PartDelta) -> bytes:
+        part, choice = self._parts[event.index]
+        return self._delta(choice, self._delta_of(event, part))
+
+    def _delta_of(self, event: PartDelta, part: Part) -> Document:
+        if isinstance(part, ToolCallPart):
+            body = {_argument_key(part): event.value}
+            call = {"index": self._calls[event.index], part.kind: body}
+            return {"content": None, "tool_calls": [call]}
+        if isinstance(part, ReasoningPart):
+            return self._reasoning(event, part)
+        if event.slot is Slot.ANNOTATION:
+            return {"content": "", "annotations": [event.value]}
+        if isinstance(part, MediaPart):
+            key = "data" if event.slot is Slot.MEDIA else "transcript"
+            return {"content": None, "audio": {key: event.value}}
+        return {"refusal" if isinstance(part, RefusalPart) else "content": event.value}
+
+    def _reasoning(self, event: PartDelta, part: ReasoningPart) -> Document:
+        field = {Slot.TEXT: "text", Slot.SEALED: "sealed"}.get(event.slot, "signature")
+        piece = ReasoningPart(
+            form=part.form, format=part.format, id=part.id, ext=part.ext, **{field: event.value}
+        )
+        return self._detail(event.index, piece)
+
+    def _detail(self, index: int, piece: ReasoningPart) -> Document:
+        """A piece of reasoning under the name it came with, or under both of the contract."""
+        member = note(piece.ext, "member")
+        if member in TEXT_MEMBERS:
+            return {"content": "", member: piece.text}
+        detail = encode_detail(piece, self._details[index])
+        key = FORMS[TYPES[piece.form]][1]
+        if not (piece.text or piece.sealed):
+            detail.pop(key, None)
+        if is_native(piece.ext):
+            detail.setdefault("index", residue_of(piece.ext).get("index", 0))
+        document: Document = {"content": "", "reasoning_details": [detail]}
+        if piece.text:
+            document["reasoning"] = piece.text
+        return document
+
+    def _choice_end(self, event: ChoiceEnd) -> bytes:
+        before = self._flush()
+        choice = {
+            "index": event.choice,
+            "delta": {"content": "", "role": "assistant"},
+            "finish_reason": wire_reason(event.reason, event.native_reason),
+            "native_finish_reason": event.native_reason,
+        }
+        self._finish = {**self._head, "choices": [choice]}
+        return before if not self._include_usage else before + self._flush()
+
+    def _keep_usage(self, event: UsageUpdate) -> bytes:
+        self._usage = event.usage
+        return b""
+
+    def _flush(self) -> bytes:
+        """The finish chunk that was waiting for usage, if any."""
+        if self._finish is None:
+            return b""
+        document, self._finish = self._finish, None
+        return chunk(document)
+
+    def _response_end(self, event: ResponseEnd) -> bytes:
+        usage: Document | None = None
+        if self._usage is not None:
+            usage = priced(self._usage, self._pricer, self._stamp.provider)
+        if usage is not None and self._finish is not None:
+            self._finish["usage"] = usage
+            usage = None
+        last = self._flush()
+        if usage is not None:
+            last += chunk({**self._head, "choices": [], "usage": usage})
+        return last + DONE
+
+    def _error(self, event: StreamError) -> bytes:
+        """A failure after a finish that waited: the finish is never said."""
+        self._finish = None
+        return error_chunk(event.failure, self._stamp)
+
+    def _opaque(self, event: Opaque) -> bytes:
+        return chunk(event.document) if event.dialect == DIALECT else b""
+
+
+def _argument_key(part: ToolCallPart) -> str:
+    return "input" if part.kind == "custom" else "arguments"
+
+
+def _media(part: MediaPart) -> Document:
+    if note(part.ext, "member") == "audio":
+        members = {"id": part.id, "data": part.data, "transcript": part.transcript}
+        return {"content": None, "audio": {k: v for k, v in members.items() if v is not None}}
+    return {"content": "", "images": [encode_media(part)]}
+
+
+def _opaque_delta(part: OpaquePart) -> Document:
+    member = note(part.ext, "member")
+    if member == "audio":
+        return {"audio": part.document}
+    return {member or "content": [part.document]}

@@ -1,0 +1,193 @@
+"""Tool calls out of fragments: which call does a piece of arguments belong to?
+
+Hosts leave out the index, count it from 1, repeat the id on every piece, give two calls one
+index, send pieces before the id, or a whole call at once. The rules below, in order, attribute a
+fragment by the strongest thing it says; what no rule attributes is an error, since a wrong merge
+would run a tool with invented arguments (R3, row 41 of the fault matrix).
+
+    1  an id that is known         its call, unless index or name say that another call starts
+    2  an id that is not known     a new call (or the one still waiting for its id)
+    3  an index that is known      the latest call with that index
+    4  an index that is not known  the call at that position if its own index clashed (rule 2);
+                                   else a new call that waits for its name
+    5  a name alone                a new call once the last one is complete, else the last one
+    6  arguments alone             the last call
+
+A call is announced when its id and name are known; pieces before that wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from arno.canon.ext import Json
+from arno.wire import json
+from arno.wire.errors import MalformedJSON
+
+
+class FragmentError(Exception):
+    """A fragment that belongs to no call."""
+
+
+class Fragment(msgspec.Struct, frozen=True, gc=False):
+    """What one entry of a delta's `tool_calls` says; empty strings count as absent."""
+
+    index: int | None
+    id: str | None
+    name: str | None
+    arguments: str
+    kind: str
+
+
+class OpenCall:
+    """One call while its pieces arrive. position: 0, 1, 2 ... in order of appearance."""
+
+    __slots__ = (
+        "announced",
+        "arguments",
+        "clashed",
+        "id",
+        "kind",
+        "name",
+        "position",
+        "wire_index",
+    )
+
+    def __init__(self, position: int, wire_index: int | None) -> None:
+        self.position = position
+        self.wire_index = wire_index
+        self.id: str | None = None
+        self.name: str | None = None
+        self.kind = "function"
+        self.arguments: list[str] = []
+        self.announced = False
+        self.clashed = False
+
+    @property
+    def is_complete(self) -> bool:
+        """True if the arguments so far are one whole JSON document."""
+        try:
+            json.loads("".join(self.arguments))
+        except MalformedJSON:
+            return False
+        return True
+
+
+def read_fragment(entry: Json) -> Fragment:
+    """One entry of a delta's `tool_calls`."""
+    if not isinstance(entry, Mapping):
+        raise FragmentError("an entry of tool_calls is not an object")
+    kind = str(entry.get("type") or "function")
+    body = entry.get(kind)
+    if body is None:
+        body = {}
+    if not isinstance(body, Mapping):
+        raise FragmentError(f"{kind} of a tool call is not an object")
+    index = entry.get("index")
+    arguments = body.get("input" if kind == "custom" else "arguments")
+    if arguments is None:
+        arguments = ""
+    return Fragment(
+        index=index if isinstance(index, int) else None,
+        id=_text(entry.get("id")),
+        name=_text(body.get("name")),
+        arguments=arguments if isinstance(arguments, str) else json.dumps(arguments).decode(),
+        kind=kind,
+    )
+
+
+def _text(value: Json) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+class CallAssembler:
+    """Attributes the fragments of one choice, in the order they arrive."""
+
+    def __init__(self) -> None:
+        self.calls: list[OpenCall] = []
+        self._by_index: dict[int, OpenCall] = {}
+        self._by_id: dict[str, OpenCall] = {}
+
+    def attribute(self, fragment: Fragment) -> OpenCall:
+        """The call this fragment belongs to, opened if it is new. Raises FragmentError."""
+        if fragment.id is not None:
+            call = self._by_known_id(fragment) or self._by_new_id(fragment)
+        elif fragment.index is not None:
+            call = self._by_index_alone(fragment, fragment.index)
+        elif fragment.name is not None:
+            call = self._by_name(fragment.name)
+        else:
+            call = self._last()
+        self._learn(call, fragment)
+        return call
+
+    def _by_known_id(self, fragment: Fragment) -> OpenCall | None:
+        call = self._by_id.get(fragment.id or "")
+        if call is None:
+            return None
+        new_index = fragment.index is not None and fragment.index not in self._by_index
+        if new_index and fragment.name is not None and call.wire_index is not None:
+            return None
+        return call
+
+    def _by_new_id(self, fragment: Fragment) -> OpenCall:
+        known = None if fragment.index is None else self._by_index.get(fragment.index)
+        if known is not None and known.id is None:
+            return known
+        call = self._open(fragment.index)
+        call.clashed = known is not None
+        return call
+
+    def _by_index_alone(self, fragment: Fragment, index: int) -> OpenCall:
+        known = self._by_index.get(index)
+        if known is not None:
+            renamed = fragment.name is not None and known.name not in (None, fragment.name)
+            if not renamed:
+                return known
+            if not known.is_complete:
+                raise FragmentError(f"index {index} changes its tool before its call is complete")
+            return self._open(index)
+        if index < len(self.calls) and self.calls[index].clashed:
+            return self.calls[index]
+        return self._open(index)
+
+    def _by_name(self, name: str) -> OpenCall:
+        last = self.calls[-1] if self.calls else None
+        if last is None or last.is_complete:
+            return self._open(None)
+        if last.name not in (None, name):
+            raise FragmentError(f"a call of {name} begins before the call before it is complete")
+        return last
+
+    def _last(self) -> OpenCall:
+        if not self.calls:
+            raise FragmentError("arguments arrived before any tool call")
+        return self.calls[-1]
+
+    def _open(self, index: int | None) -> OpenCall:
+        call = OpenCall(len(self.calls), index)
+        self.calls.append(call)
+        if index is not None:
+            self._by_index[index] = call
+        return call
+
+    def _learn(self, call: OpenCall, fragment: Fragment) -> None:
+        if fragment.id is not None and call.id is None:
+            call.id = fragment.id
+            self._by_id[fragment.id] = call
+        if fragment.name is not None and call.name is None:
+            call.name = fragment.name
+            call.kind = fragment.kind
+        if fragment.arguments:
+            call.arguments.append(fragment.arguments)
+
+
+def is_uniform(fragment: Fragment, call: OpenCall, *, announced_before: bool) -> bool:
+    """True if the wire said it in the layout every client reads: dense index, id and name once."""
+    if fragment.index != call.position:
+        return False
+    if announced_before:
+        return fragment.id is None and fragment.name is None
+    return fragment.id is not None and fragment.name is not None

@@ -1,0 +1,22 @@
+"""Text of other parties made fit for an error message: short, one line, without secrets."""
+
+from __future__ import annotations
+
+import re
+
+MAX_MESSAGE = 2048
+"""Characters of an upstream's own text that may travel in a message."""
+
+_SECRET = re.compile(
+    r"(?i)\b(?:sk|pk|rk|key|gsk|xai|fw|r8|hf)[-_][A-Za-z0-9_\-]{8,}"
+    r"|\bAIza[A-Za-z0-9_\-]{10,}|\bAKIA[A-Z0-9]{8,}|\beyJ[A-Za-z0-9_\-.]{16,}"
+    r"|(?i:bearer\s+)[A-Za-z0-9_\-.~+/=]{8,}"
+)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
+
+
+def clean(text: str) -> str:
+    """`text` on one line, cut at `MAX_MESSAGE` characters, anything key-like masked."""
+    line = _CONTROL.sub(" ", text).strip()
+    masked = _SECRET.sub("[redacted]", line)
+    return masked if len(masked) <= MAX_MESSAGE else masked[: MAX_MESSAGE - 1] + "…"

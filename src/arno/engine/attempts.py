@@ -1,0 +1,198 @@
+"""What the engine notes of its attempts, and the ledger record they end in."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from arno.canon.failure import Failure, FailureKind, Stage
+from arno.engine.call import Call, Outcome
+from arno.exchange.machine import Seen
+from arno.ledger.entry import (
+    ExchangeEntry,
+    GenerationEntry,
+    LedgerRecord,
+    State,
+    cost_fields,
+    token_fields,
+)
+from arno.ledger.price import PriceTable
+from arno.ledger.settle import Charge, settle_cost
+from arno.providers import Candidate
+
+CLIENT_GONE = 499
+
+
+class Attempt(msgspec.Struct):
+    """One upstream attempt. Times in seconds of the monotonic clock, started_ns wall clock."""
+
+    candidate: Candidate
+    seen: Seen
+    started_ns: int
+    started: float
+    first_byte: float | None = None
+    ended: float | None = None
+
+
+def state_of(seen: Seen | None, *, cancelled: bool) -> State:
+    """How an attempt ended; a failure after output is a truncated answer (R5)."""
+    if seen is not None and seen.complete:
+        return "success"
+    failure = None if seen is None else seen.failure
+    if failure is None:
+        return "cancelled" if cancelled else "error"
+    return "truncated" if failure.stage is Stage.MID_STREAM else "error"
+
+
+def day_of(ns: int) -> str:
+    """The UTC day of a wall clock time, as price rows name days."""
+    return datetime.fromtimestamp(ns / 1e9, UTC).date().isoformat()
+
+
+def charge_for(attempt: Attempt, prices: PriceTable) -> Charge:
+    """What an attempt is charged."""
+    return settle_cost(
+        attempt.seen.usage,
+        prices,
+        endpoint=attempt.candidate.endpoint.slug,
+        served_by=attempt.seen.served_by or attempt.candidate.endpoint.name,
+        model=attempt.candidate.upstream_model,
+        at=day_of(attempt.started_ns),
+    )
+
+
+class Book(msgspec.Struct):
+    """All that one generation leaves behind, gathered while it runs."""
+
+    call: Call
+    started: float
+    attempts: list[Attempt] = msgspec.field(default_factory=list)
+    first_output: float | None = None
+    failure: Failure | None = None
+    http_status: int = 200
+    cancelled: bool = False
+
+    @property
+    def last(self) -> Attempt | None:
+        """The attempt whose answer the client got, or the last that failed."""
+        return self.attempts[-1] if self.attempts else None
+
+    def record(self, prices: PriceTable, now: float) -> LedgerRecord:
+        """The ledger record; `now` in seconds of the monotonic clock."""
+        charges = [charge_for(attempt, prices) for attempt in self.attempts]
+        exchanges = tuple(
+            self._exchange(number, attempt, charge, now)
+            for number, (attempt, charge) in enumerate(zip(self.attempts, charges, strict=True), 1)
+        )
+        generation = self._generation(charges, now)
+        return LedgerRecord(generation=generation, exchanges=exchanges)
+
+    def state(self) -> State:
+        """How the generation ended. refused: nothing was sent upstream."""
+        if self.last is None:
+            return "cancelled" if self.cancelled else "refused"
+        return state_of(self.last.seen, cancelled=self.cancelled)
+
+    def _exchange(self, number: int, attempt: Attempt, charge: Charge, now: float) -> ExchangeEntry:
+        seen = attempt.seen
+        failure = seen.failure
+        return ExchangeEntry(
+            generation_id=self.call.generation_id,
+            attempt=number,
+            endpoint=attempt.candidate.endpoint.slug,
+            model=attempt.candidate.upstream_model,
+            state=state_of(seen, cancelled=self.cancelled),
+            started_at_ms=attempt.started_ns // 1_000_000,
+            duration_ms=_ms(attempt.started, attempt.ended if attempt.ended is not None else now),
+            served_by=seen.served_by,
+            upstream_id=seen.upstream_id,
+            http_status=seen.status,
+            error_kind=None if failure is None else failure.kind.value,
+            retryable=None if failure is None else failure.retryable,
+            cost_nano=charge.nano,
+            cost_basis=charge.basis,
+            first_byte_ms=_maybe_ms(attempt.started, attempt.first_byte),
+            **token_fields(seen.usage),
+        )
+
+    def _generation(self, charges: list[Charge], now: float) -> GenerationEntry:
+        call, last = self.call, self.last
+        seen = Seen() if last is None else last.seen
+        charge = _total(charges)
+        state = self.state()
+        failure = seen.failure or self.failure
+        first = self.first_output
+        return GenerationEntry(
+            id=call.generation_id,
+            key_id=call.caller.key_id,
+            created_at_ms=call.created_ns // 1_000_000,
+            dialect=call.dialect,
+            model_requested=call.envelope.model,
+            state=state,
+            streamed=call.envelope.stream,
+            http_status=CLIENT_GONE if state == "cancelled" else self.http_status,
+            model_served=seen.model,
+            endpoint=None if last is None else last.candidate.endpoint.slug,
+            served_by=seen.served_by or (None if last is None else last.candidate.endpoint.name),
+            upstream_id=seen.upstream_id,
+            stage=None if failure is None else failure.stage.value,
+            finish_reason=None if seen.reason is None else seen.reason.value,
+            native_finish_reason=seen.native_reason,
+            latency_ms=_maybe_ms(self.started, first),
+            generation_ms=None if first is None else _ms(first, now),
+            attempts=len(self.attempts),
+            error_kind=None if failure is None else failure.kind.value,
+            error_code=None if failure is None else failure.code,
+            app_referer=call.caller.referer,
+            app_title=call.caller.title,
+            user=call.envelope.user,
+            session_id=call.envelope.session_id,
+            anomalies=charge.anomalies,
+            **cost_fields(charge),
+            **token_fields(seen.usage),
+        )
+
+    def outcome(self, record: LedgerRecord, now: float) -> Outcome:
+        """What the log line tells."""
+        entry = record.generation
+        return Outcome(
+            generation_id=entry.id,
+            state=entry.state,
+            status=entry.http_status,
+            model=entry.model_requested,
+            served_by=entry.served_by,
+            attempts=entry.attempts,
+            cost_nano=entry.cost_nano,
+            input=entry.input_tokens,
+            output=entry.output_tokens,
+            first_output_ms=entry.latency_ms,
+            duration_ms=_ms(self.started, now),
+        )
+
+
+def _total(charges: list[Charge]) -> Charge:
+    """The generation's charge: the last attempt's, plus what failed ones are known to have cost."""
+    if not charges:
+        return Charge(nano=None, basis="unpriced")
+    last = charges[-1]
+    before = sum(charge.nano or 0 for charge in charges[:-1])
+    if before and last.nano is not None:
+        return msgspec.structs.replace(last, nano=last.nano + before)
+    return last
+
+
+def _ms(start: float, end: float) -> int:
+    return max(0, round((end - start) * 1000))
+
+
+def _maybe_ms(start: float, end: float | None) -> int | None:
+    return None if end is None else _ms(start, end)
+
+
+LEDGER_DOWN = Failure(
+    FailureKind.OVERLOADED,
+    "the answer could not be entered into the ledger, so it is not acknowledged",
+    code="ledger_unavailable",
+    stage=Stage.MID_STREAM,
+)

@@ -1,0 +1,321 @@
+"""One generation: choose candidates, run exchanges until the first output, settle exactly once.
+
+The order of one answer's end is the order of this file: the terminal event is seen, the record is
+appended to the ledger's journal (one write), and only then the terminal bytes go out. What a
+client has been told has ended is therefore in the ledger, whatever happens to the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import aclosing
+
+import msgspec
+
+from arno.canon.failure import Failure, FailureKind, Stage
+from arno.canon.usage import Usage
+from arno.dialects import DIALECTS
+from arno.dialects.base import Dialect, Headers, Pricer, Stamp
+from arno.engine.attempts import LEDGER_DOWN, Attempt, Book, day_of
+from arno.engine.call import Call, Downstream, Outcome
+from arno.engine.delivery import Delivery, Pace
+from arno.exchange.clock import Clock, LoopClock
+from arno.exchange.driver import Deadlines, run
+from arno.exchange.machine import Exchange, Limits, Step
+from arno.exchange.writers import Encode, Restamp, Verbatim, Writer
+from arno.ledger.money import format_usd
+from arno.ledger.ports import RecordNotDurable, Sink
+from arno.ledger.price import PriceTable
+from arno.ledger.settle import settle_cost
+from arno.providers import Candidate, Catalogue
+from arno.routing.candidates import choose
+from arno.routing.failover import may_go_on
+from arno.transport.base import HttpRequest, Transport
+from arno.version import VERSION
+from arno.wire import json
+
+USER_AGENT = ("user-agent", f"arno/{VERSION}")
+
+
+class EngineSettings(msgspec.Struct, frozen=True):
+    """Deadlines per attempt, the client's pace, bounds in bytes."""
+
+    deadlines: Deadlines = Deadlines()
+    pace: Pace = Pace()
+    limits: Limits = Limits()
+
+
+DEFAULTS = EngineSettings()
+
+
+class Engine:
+    """Serves generations; safe for concurrent use on one event loop.
+
+    transports: by the catalogue's name for them; upstream_key: the secret of an endpoint by slug.
+    """
+
+    def __init__(
+        self,
+        *,
+        catalogue: Catalogue,
+        prices: PriceTable,
+        transports: Mapping[str, Transport],
+        sink: Sink,
+        upstream_key: Callable[[str], str | None] = lambda slug: None,
+        clock: Clock | None = None,
+        settings: EngineSettings = DEFAULTS,
+    ) -> None:
+        self.catalogue = catalogue
+        self.prices = prices
+        self.transports = transports
+        self.sink = sink
+        self.upstream_key = upstream_key
+        self.clock = clock or LoopClock()
+        self.settings = settings
+
+    async def serve(self, call: Call, down: Downstream) -> Outcome:
+        """Serve one client request; settles exactly once, also when its task is cancelled."""
+        generation = Generation(self, call, down)
+        try:
+            await generation.run()
+        except asyncio.CancelledError:
+            generation.book.cancelled = True
+            raise
+        finally:
+            generation.settle_quietly()
+            await generation.delivery.stop()
+        return generation.outcome()
+
+    def candidates(self, call: Call) -> tuple[Candidate, ...]:
+        """Who may serve this call, in order of trial."""
+        envelope = call.envelope
+        models = (envelope.model, *envelope.models)
+        found = choose(models, self.catalogue.candidates_for, envelope.routing)
+        return tuple(c for c in found if c.endpoint.dialect == call.dialect)
+
+
+class Generation:
+    """The state of one client request while it is served."""
+
+    def __init__(self, engine: Engine, call: Call, down: Downstream) -> None:
+        self._engine = engine
+        self._call = call
+        self._dialect: Dialect = DIALECTS[call.dialect]
+        self._settled: Outcome | None = None
+        clock = engine.clock
+        self.book = Book(call=call, started=clock.monotonic())
+        heartbeat = self._dialect.heartbeat()
+        self.delivery = Delivery(down, clock, engine.settings.pace, heartbeat)
+
+    async def run(self) -> None:
+        """Try candidates until one gives output or none is left."""
+        failure = self._nobody()
+        if self._call.envelope.stream:
+            self.delivery.start()
+        for candidate in self._engine.candidates(self._call):
+            reason = await self._attempt(candidate)
+            if reason is None:
+                return
+            failure = reason
+            if self.delivery.output_sent or not may_go_on(reason):
+                break
+            self.delivery.forget()
+        await self._refuse(failure)
+
+    def _nobody(self) -> Failure:
+        model = self._call.envelope.model
+        return Failure(FailureKind.NOT_FOUND, f"No endpoint serves the model {model}")
+
+    async def _attempt(self, candidate: Candidate) -> Failure | None:
+        """One exchange; None if the client has been told how it ended."""
+        engine, clock = self._engine, self._engine.clock
+        exchange = self._exchange(candidate)
+        attempt = Attempt(
+            candidate, exchange.seen, started_ns=clock.wall_ns(), started=clock.monotonic()
+        )
+        self.book.attempts.append(attempt)
+        steps = run(
+            engine.transports[candidate.endpoint.transport],
+            self._request(candidate),
+            exchange,
+            deadlines=engine.settings.deadlines,
+            clock=clock,
+        )
+        try:
+            async with aclosing(steps):
+                async for step in steps:
+                    if attempt.first_byte is None:
+                        attempt.first_byte = clock.monotonic()
+                    if not await self._deliver(step, exchange, candidate):
+                        return exchange.seen.failure
+                    if exchange.seen.complete:
+                        attempt.ended = clock.monotonic()
+        finally:
+            if attempt.ended is None:
+                attempt.ended = clock.monotonic()
+        return exchange.seen.failure if not self.delivery.output_sent else None
+
+    async def _deliver(self, step: Step, exchange: Exchange, candidate: Candidate) -> bool:
+        """Bring one step to the client; False if the attempt failed before any output."""
+        seen = exchange.seen
+        if seen.failure is not None and not self.delivery.output_sent and not seen.output:
+            return False
+        if seen.output and self.book.first_output is None:
+            self.book.first_output = self._engine.clock.monotonic()
+        if exchange.ended:
+            await self._finish(step, exchange, candidate)
+        elif self._call.envelope.stream and self._goes_out(step, exchange):
+            await self.delivery.stream(step.output, self._headers(exchange, candidate))
+        return True
+
+    def _goes_out(self, step: Step, exchange: Exchange) -> bool:
+        """True for output; what comes before it is held as long as there is room."""
+        if exchange.seen.output or self.delivery.output_sent:
+            return True
+        return not self.delivery.hold(step.output)
+
+    async def _finish(self, step: Step, exchange: Exchange, candidate: Candidate) -> None:
+        """The end of an answer that has output: settle, then say it."""
+        headers = self._headers(exchange, candidate)
+        output = step.output
+        try:
+            self.settle()
+        except RecordNotDurable:
+            await self._unsettled(headers)
+            return
+        if self._call.envelope.stream:
+            await self.delivery.stream(output, headers)
+        else:
+            await self.delivery.whole(200, output, headers)
+        await self.delivery.stop()
+        await self.delivery.end()
+
+    async def _unsettled(self, headers: Headers) -> None:
+        """The ledger could not be written: the answer must not look like a success."""
+        if self._settled is not None:
+            self._settled = msgspec.structs.replace(self._settled, state="error")
+        if self.delivery.head_sent:
+            await self.delivery.stream(self._failure_frame(LEDGER_DOWN), headers)
+        else:
+            await self._send_error(LEDGER_DOWN)
+        await self.delivery.stop()
+        await self.delivery.end()
+
+    async def _refuse(self, failure: Failure) -> None:
+        """No candidate gave output: an error with its status, or the failure frame."""
+        status, _ = self._dialect.encode_failure(failure)
+        self.book.failure = failure
+        self.book.http_status = 200 if self.delivery.head_sent else status
+        self.settle_quietly()
+        if self.delivery.head_sent:
+            await self.delivery.stream(self._failure_frame(failure), ())
+        else:
+            await self._send_error(failure)
+        await self.delivery.stop()
+        await self.delivery.end()
+
+    async def _send_error(self, failure: Failure) -> None:
+        last = self.book.last
+        provider = None if last is None else last.candidate.endpoint.name
+        status, document = self._dialect.encode_failure(failure, provider)
+        headers: Headers = ()
+        if failure.retry_after is not None:
+            headers = (("retry-after", str(max(1, round(failure.retry_after)))),)
+        await self.delivery.whole(status, json.dumps(document), headers)
+
+    def _failure_frame(self, failure: Failure) -> bytes:
+        last = self.book.last
+        stamp = self._stamp(None if last is None else last.candidate)
+        failure = msgspec.structs.replace(failure, stage=Stage.MID_STREAM)
+        return self._dialect.stream_failure(failure, stamp)
+
+    def settle(self) -> None:
+        """Append the record, once. Raises RecordNotDurable."""
+        if self._settled is not None:
+            return
+        now = self._engine.clock.monotonic()
+        record = self.book.record(self._engine.prices, now)
+        self._settled = self.book.outcome(record, now)
+        self._engine.sink.append(record)
+
+    def settle_quietly(self) -> None:
+        """Append the record where nothing is acknowledged by it; the sink reports its health."""
+        try:
+            self.settle()
+        except RecordNotDurable:
+            return
+
+    def outcome(self) -> Outcome:
+        """How it ended. Raises RuntimeError before it was settled."""
+        if self._settled is None:
+            raise RuntimeError("the generation is not settled")
+        return self._settled
+
+    def _exchange(self, candidate: Candidate) -> Exchange:
+        envelope = self._call.envelope
+        stamp = self._stamp(candidate)
+        pricer = self._pricer(candidate)
+        writer: Writer
+        if candidate.endpoint.contract:
+            writer = Verbatim(self._dialect, stamp)
+        else:
+            writer = Restamp(self._dialect, stamp, pricer, include_usage=envelope.include_usage)
+        return Exchange(
+            self._dialect,
+            writer,
+            streamed=envelope.stream,
+            spare=Encode(
+                self._dialect,
+                stamp,
+                pricer,
+                streamed=True,
+                include_usage=envelope.include_usage,
+            ),
+            finish_optional=candidate.endpoint.finish_optional,
+            limits=self._engine.settings.limits,
+        )
+
+    def _stamp(self, candidate: Candidate | None) -> Stamp:
+        return Stamp(
+            id=self._call.generation_id,
+            model=self._call.envelope.model,
+            provider=None if candidate is None else candidate.endpoint.name,
+            created=self._call.created_ns // 1_000_000_000,
+        )
+
+    def _pricer(self, candidate: Candidate) -> Pricer:
+        day = day_of(self._call.created_ns)
+
+        def price(usage: Usage, served_by: str | None) -> str | None:
+            charge = settle_cost(
+                usage,
+                self._engine.prices,
+                endpoint=candidate.endpoint.slug,
+                served_by=served_by,
+                model=candidate.upstream_model,
+                at=day,
+            )
+            return None if charge.nano is None else format_usd(charge.nano)
+
+        return price
+
+    def _request(self, candidate: Candidate) -> HttpRequest:
+        endpoint, envelope = candidate.endpoint, self._call.envelope
+        body = self._dialect.edit_request(
+            self._call.body,
+            model=None if candidate.upstream_model == envelope.model else candidate.upstream_model,
+            contract=endpoint.contract,
+            ask_usage=envelope.stream and endpoint.stream_usage,
+        )
+        accept = "text/event-stream" if envelope.stream else "application/json"
+        headers = [("content-type", "application/json"), ("accept", accept), USER_AGENT]
+        key = self._engine.upstream_key(endpoint.slug)
+        if key is not None:
+            headers.append(("authorization", f"Bearer {key}"))
+        url = endpoint.base_url + self._dialect.path
+        return HttpRequest("POST", url, (*headers, *self._call.forward), body)
+
+    def _headers(self, exchange: Exchange, candidate: Candidate) -> Headers:
+        served_by = exchange.seen.served_by or candidate.endpoint.name
+        return (("x-provider-name", served_by),)

@@ -1,0 +1,1 @@
+"""One upstream attempt: a sans-IO machine (bytes in, bytes and events out) and its driver."""

@@ -1,0 +1,218 @@
+"""The driver of one attempt: pulls the upstream's bytes through the machine.
+
+No task, no queue and no lock per event: one loop that awaits one read. Deadlines cancel the task
+that runs the loop and are told apart from the caller's own cancellation by a flag, as
+`asyncio.timeout` does, but with an injected clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+
+import msgspec
+
+from arno.canon.failure import Failure, FailureKind, Stage
+from arno.exchange.clock import Clock, LoopClock, Timer
+from arno.exchange.machine import NOTHING, Exchange, Step
+from arno.transport.base import (
+    ErrorKind,
+    HttpRequest,
+    HttpResponse,
+    Transport,
+    TransportError,
+)
+
+DRAIN_SECONDS = 1.0
+"""How long the rest of a body may take after its terminal event, to keep the connection."""
+
+KINDS: dict[ErrorKind, FailureKind] = {
+    ErrorKind.CONNECT: FailureKind.UNAVAILABLE,
+    ErrorKind.CLOSED: FailureKind.UNAVAILABLE,
+    ErrorKind.CUT: FailureKind.TRUNCATED,
+    ErrorKind.PROTOCOL: FailureKind.INVALID_ANSWER,
+    ErrorKind.TIMEOUT: FailureKind.TIMEOUT,
+    ErrorKind.UNMATCHED: FailureKind.UNMATCHED,
+}
+
+
+class Deadlines(msgspec.Struct, frozen=True):
+    """Seconds, None for no limit. first: to the first event; idle: between events; total: all.
+
+    Comments and pings are no events.
+    """
+
+    first: float | None = 60.0
+    idle: float | None = 120.0
+    total: float | None = None
+
+
+DEFAULT_DEADLINES = Deadlines()
+
+
+class Watch:
+    """Cancels the current task when a deadline passes while it waits for the upstream.
+
+    One timer, armed again only when it fires. Time in which nobody reads (a slow client) is not
+    the upstream's, so the idle deadline starts anew with the next read.
+    """
+
+    def __init__(self, clock: Clock, deadlines: Deadlines) -> None:
+        self._clock = clock
+        self._deadlines = deadlines
+        self._start = self._last = clock.monotonic()
+        self._alive = False
+        self._reading = False
+        self._task: asyncio.Task[object] | None = None
+        self._timer: Timer | None = None
+        self.passed: str | None = None
+
+    def __enter__(self) -> Watch:
+        self._task = asyncio.current_task()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._task = None
+
+    def begin(self) -> None:
+        """The task waits for the upstream from now on."""
+        self._reading = True
+        if self._timer is None:
+            self._arm()
+
+    def end(self, *, alive: bool) -> None:
+        """The wait is over; alive: it brought an event."""
+        self._reading = False
+        if alive:
+            self._alive = True
+            self._last = self._clock.monotonic()
+
+    def _due(self) -> tuple[float, str] | None:
+        """The next deadline and its name."""
+        waits = self._deadlines
+        name, wait = ("idle", waits.idle) if self._alive else ("first event", waits.first)
+        dues = [] if wait is None else [(self._last + wait, name)]
+        if waits.total is not None:
+            dues.append((self._start + waits.total, "total"))
+        return min(dues) if dues else None
+
+    def _arm(self) -> None:
+        due = self._due()
+        if due is not None:
+            delay = max(0.0, due[0] - self._clock.monotonic())
+            self._timer = self._clock.call_later(delay, self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        due = self._due()
+        if due is None or self._task is None:
+            return
+        if not self._reading:
+            self._last = self._clock.monotonic()
+        elif due[0] > self._clock.monotonic():
+            self._arm()
+        else:
+            self.passed = due[1]
+            self._task.cancel()
+
+
+def failure_of(error: TransportError) -> Failure:
+    """A transport's error as a failure."""
+    return Failure(
+        KINDS[error.kind],
+        error.message,
+        retryable=error.kind is not ErrorKind.UNMATCHED,
+        stage=Stage.BEFORE_HEAD,
+    )
+
+
+def _deadline_failure(name: str) -> Failure:
+    return Failure(
+        FailureKind.TIMEOUT,
+        f"upstream let the {name} deadline pass",
+        code=name.replace(" ", "_") + "_deadline",
+        retryable=True,
+        stage=Stage.BEFORE_HEAD,
+    )
+
+
+async def run(
+    transport: Transport,
+    request: HttpRequest,
+    exchange: Exchange,
+    *,
+    deadlines: Deadlines = DEFAULT_DEADLINES,
+    clock: Clock | None = None,
+) -> AsyncGenerator[Step, None]:
+    """Steps of the attempt; the last one holds the terminal event, the attempt never raises.
+
+    Close the iterator (`contextlib.aclosing`) to give up: the upstream connection is closed
+    before the close returns. Asking for the step after the last one drains the connection.
+    """
+    attempt = _Attempt(transport, request, exchange)
+    try:
+        with Watch(clock or LoopClock(), deadlines) as watch:
+            while not exchange.ended:
+                step = await attempt.next(watch)
+                if step.output or step.events:
+                    yield step
+        await attempt.drain()
+    finally:
+        attempt.close()
+
+
+class _Attempt:
+    """The socket side of one attempt: every fault becomes the machine's last step."""
+
+    def __init__(self, transport: Transport, request: HttpRequest, exchange: Exchange) -> None:
+        self._transport = transport
+        self._request = request
+        self._exchange = exchange
+        self._response: HttpResponse | None = None
+
+    async def next(self, watch: Watch) -> Step:
+        """Wait for the head or for more of the body."""
+        step = NOTHING
+        watch.begin()
+        try:
+            step = await self._read()
+        except TransportError as error:
+            step = self._exchange.broken(failure_of(error))
+        except asyncio.CancelledError:
+            if watch.passed is None:
+                raise
+            _uncancel()
+            step = self._exchange.broken(_deadline_failure(watch.passed))
+        finally:
+            watch.end(alive=step.is_alive)
+        return step
+
+    async def _read(self) -> Step:
+        if self._response is None:
+            self._response = await self._transport.send(self._request)
+            return self._exchange.head(self._response.status, self._response.headers)
+        chunk = await self._response.read()
+        return self._exchange.data(chunk) if chunk else self._exchange.end()
+
+    async def drain(self) -> None:
+        """After a good end, read what little may be left, to keep the connection."""
+        if self._response is None or not self._exchange.seen.complete:
+            return
+        try:
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self._response.read()
+        except (TransportError, TimeoutError):
+            return
+
+    def close(self) -> None:
+        """Give up what is left."""
+        if self._response is not None:
+            self._response.abort()
+
+
+def _uncancel() -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()

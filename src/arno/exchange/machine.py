@@ -1,0 +1,230 @@
+"""The machine of one upstream attempt: response bytes in, client bytes and events out.
+
+It reads one of three bodies, chosen when the head has come:
+
+    refused   a status of 400 or more: collected (bounded), then decoded as a failure
+    stream    an event stream: framed, decoded, written frame by frame
+    whole     anything else: collected (bounded), decoded at its end
+
+After `ended` is True nothing that still arrives means anything. Exactly one terminal event is
+given for every attempt, whatever the upstream does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from arno.canon.events import (
+    ChoiceEnd,
+    Event,
+    KeepAlive,
+    PartStart,
+    ResponseEnd,
+    ResponseStart,
+    StreamError,
+    UsageUpdate,
+)
+from arno.canon.failure import Failure, FailureKind, Stage
+from arno.canon.response import FinishReason
+from arno.canon.unfold import unfold
+from arno.canon.usage import Usage
+from arno.dialects.base import Batch, Dialect, Headers
+from arno.exchange.writers import Writer
+from arno.wire.errors import WireError
+from arno.wire.sse import SSEDecoder, SSEFrame
+
+EVENT_STREAM = "text/event-stream"
+MAX_REFUSAL = 65_536
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """Bounds in bytes: one frame of a stream, one whole answer."""
+
+    frame: int = 8 * 1024 * 1024
+    whole: int = 64 * 1024 * 1024
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class Step(msgspec.Struct, frozen=True, gc=False):
+    """What one read of the upstream led to: bytes for the client, and their meaning."""
+
+    output: bytes
+    events: tuple[Event, ...]
+
+    @property
+    def is_alive(self) -> bool:
+        """True if it held more than signs of life (comments do not feed the idle deadline)."""
+        return any(not isinstance(event, KeepAlive) for event in self.events)
+
+
+NOTHING = Step(b"", ())
+
+
+class Seen(msgspec.Struct):
+    """What is known of the answer so far; the ledger's source. Unknown is None."""
+
+    status: int | None = None
+    upstream_id: str | None = None
+    model: str | None = None
+    served_by: str | None = None
+    usage: Usage | None = None
+    reason: FinishReason | None = None
+    native_reason: str | None = None
+    output: bool = False
+    complete: bool = False
+    failure: Failure | None = None
+
+
+class Exchange:
+    """One attempt. streamed: a stream was asked for; spare: the writer for the other shape."""
+
+    def __init__(
+        self,
+        dialect: Dialect,
+        writer: Writer,
+        *,
+        streamed: bool,
+        spare: Writer | None = None,
+        finish_optional: bool = False,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> None:
+        self.seen = Seen()
+        self._dialect = dialect
+        self._writer = writer
+        self._spare = spare or writer
+        self._streamed = streamed
+        self._limits = limits
+        self._headers: Headers = ()
+        self._frames = SSEDecoder(limits.frame)
+        self._decoder = dialect.stream_decoder(finish_optional=finish_optional)
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._data: Callable[[bytes], Step] = self._collect
+        self._end: Callable[[], Step] = self._end_whole
+
+    @property
+    def ended(self) -> bool:
+        """True once the terminal event was given."""
+        return self.seen.complete or self.seen.failure is not None
+
+    def head(self, status: int, headers: Headers) -> Step:
+        """The response head; ends the attempt for a redirect, which is never followed."""
+        self.seen.status = status
+        self._headers = headers
+        if 300 <= status < 400 or status < 200:
+            return self._fail(FailureKind.UNAVAILABLE, f"upstream answered {status}, a redirect")
+        content_type = next((v for k, v in headers if k == "content-type"), "")
+        if status < 300 and content_type.lower().startswith(EVENT_STREAM):
+            self._data, self._end = self._stream, self._end_stream
+            if not self._streamed:
+                return self._fail(
+                    FailureKind.INVALID_ANSWER, "upstream sent a stream that was not asked for"
+                )
+        elif status >= 400:
+            self._end = self._end_refused
+        return NOTHING
+
+    def data(self, chunk: bytes) -> Step:
+        """Body bytes."""
+        return NOTHING if self.ended else self._data(chunk)
+
+    def end(self) -> Step:
+        """The body ended as announced."""
+        return NOTHING if self.ended else self._end()
+
+    def broken(self, failure: Failure) -> Step:
+        """The attempt ended below the dialect: no connection, a cut, a deadline."""
+        if self.ended:
+            return NOTHING
+        stage = Stage.MID_STREAM if self.seen.output else failure.stage
+        batch = self._decoder.abort(msgspec.structs.replace(failure, stage=stage))
+        return self._step((batch,))
+
+    def _fail(self, kind: FailureKind, message: str) -> Step:
+        stage = Stage.MID_STREAM if self.seen.output else Stage.BEFORE_OUTPUT
+        return self.broken(
+            Failure(kind, message, status=self.seen.status, retryable=True, stage=stage)
+        )
+
+    def _stream(self, chunk: bytes) -> Step:
+        try:
+            frames = self._frames.feed(chunk)
+        except WireError as error:
+            return self._fail(FailureKind.INVALID_ANSWER, str(error))
+        return self._step(self._decode(frames))
+
+    def _decode(self, frames: list[SSEFrame]) -> list[Batch]:
+        """Batches up to and including the terminal one."""
+        batches: list[Batch] = []
+        for frame in frames:
+            batch = self._decoder.feed(frame)
+            batches.append(batch)
+            if batch.events and isinstance(batch.events[-1], ResponseEnd | StreamError):
+                break
+        return batches
+
+    def _end_stream(self) -> Step:
+        batches = self._decode(self._frames.close())
+        if not (batches and batches[-1].events):
+            batches.append(self._decoder.close())
+        return self._step(batches)
+
+    def _step(self, batches: list[Batch] | tuple[Batch, ...]) -> Step:
+        output: list[bytes] = []
+        events: list[Event] = []
+        for batch in batches:
+            for event in batch.events:
+                self._note(event)
+            events.extend(batch.events)
+            output.append(self._writer.batch(batch))
+        return Step(b"".join(output), tuple(events))
+
+    def _note(self, event: Event) -> None:
+        """Keep what the ledger and the failover rule need."""
+        seen = self.seen
+        if isinstance(event, PartStart):
+            seen.output = True
+        elif isinstance(event, UsageUpdate):
+            seen.usage = event.usage
+        elif isinstance(event, ChoiceEnd):
+            if seen.reason is None:
+                seen.reason, seen.native_reason = event.reason, event.native_reason
+        elif isinstance(event, ResponseStart):
+            seen.upstream_id, seen.model = event.id, event.model
+            seen.served_by = event.served_by
+        elif isinstance(event, ResponseEnd):
+            seen.complete = True
+        elif isinstance(event, StreamError):
+            seen.failure = event.failure
+
+    def _collect(self, chunk: bytes) -> Step:
+        self._size += len(chunk)
+        limit = MAX_REFUSAL if (self.seen.status or 0) >= 400 else self._limits.whole
+        if self._size > limit:
+            if limit == MAX_REFUSAL:
+                return self._end_refused()
+            return self._fail(FailureKind.INVALID_ANSWER, f"answer larger than {limit} bytes")
+        self._pieces.append(chunk)
+        return NOTHING
+
+    def _end_refused(self) -> Step:
+        failure = self._dialect.decode_failure(
+            self.seen.status or 0, self._headers, b"".join(self._pieces), Stage.BEFORE_OUTPUT
+        )
+        return self.broken(failure)
+
+    def _end_whole(self) -> Step:
+        body = b"".join(self._pieces)
+        self._pieces.clear()
+        response = self._dialect.decode_response(body)
+        if isinstance(response, Failure):
+            return self.broken(msgspec.structs.replace(response, stage=Stage.BEFORE_OUTPUT))
+        events = tuple(unfold(response))
+        for event in events:
+            self._note(event)
+        writer = self._spare if self._streamed else self._writer
+        return Step(writer.whole(body, response), events)

@@ -1,0 +1,122 @@
+"""Writers: how an upstream's answer becomes the client's bytes.
+
+    Verbatim   the upstream speaks the client's contract: its bytes pass as they came
+    Restamp    same dialect, but documents carry our ids, model, provider and cost
+    Encode     another shape (a whole answer for a client that asked for a stream)
+    Silent     nobody downstream (the agent takes the events)
+
+A writer never says that an answer ended well unless the decoder saw its terminal evidence.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from arno.canon.events import ResponseEnd, StreamError
+from arno.canon.failure import Failure
+from arno.canon.response import Response
+from arno.canon.unfold import unfold
+from arno.dialects.base import Batch, Dialect, Pricer, Stamp
+from arno.wire import json
+
+
+class Writer(Protocol):
+    """Batches of one answer to client bytes; each call gives whole frames."""
+
+    def batch(self, batch: Batch) -> bytes:
+        """What the client is sent for one batch of a stream."""
+        ...
+
+    def whole(self, body: bytes, response: Response) -> bytes:
+        """What the client is sent for a whole answer."""
+        ...
+
+
+class Verbatim:
+    """Bytes as they came; only an end that the upstream left out is added."""
+
+    def __init__(self, dialect: Dialect, stamp: Stamp) -> None:
+        self._dialect = dialect
+        self._stamp = stamp
+
+    def batch(self, batch: Batch) -> bytes:
+        """The frame itself, unless the stream broke or lacks its end mark."""
+        last = batch.events[-1] if batch.events else None
+        if isinstance(last, StreamError) and not _tells_itself(batch):
+            return self._dialect.stream_failure(last.failure, self._stamp)
+        if batch.frame is None:
+            return self._dialect.stream_done() if isinstance(last, ResponseEnd) else b""
+        return batch.frame.raw if batch.frame.complete else b""
+
+    def whole(self, body: bytes, response: Response) -> bytes:
+        """The body itself."""
+        return body
+
+
+def _tells_itself(batch: Batch) -> bool:
+    """True if the failing document is the upstream's own error chunk, readable by clients.
+
+    A chunk without choices, or an `event: error` frame, is one that client SDKs do not read.
+    """
+    document = batch.document
+    if batch.frame is None or not isinstance(document, dict) or batch.frame.event:
+        return False
+    return bool(batch.regular and document.get("error") and document.get("choices"))
+
+
+class Restamp:
+    """The same dialect with a stamp."""
+
+    def __init__(
+        self, dialect: Dialect, stamp: Stamp, pricer: Pricer, *, include_usage: bool
+    ) -> None:
+        self._dialect = dialect
+        self._stamp = stamp
+        self._pricer = pricer
+        self._stream = dialect.stream_restamper(stamp, pricer, include_usage=include_usage)
+
+    def batch(self, batch: Batch) -> bytes:
+        """The restamped frames."""
+        return self._stream.feed(batch)
+
+    def whole(self, body: bytes, response: Response) -> bytes:
+        """The restamped document."""
+        return self._dialect.restamp_response(body, self._stamp, self._pricer)
+
+
+class Encode:
+    """The answer said anew in the client's dialect."""
+
+    def __init__(
+        self, dialect: Dialect, stamp: Stamp, pricer: Pricer, *, streamed: bool, include_usage: bool
+    ) -> None:
+        self._dialect = dialect
+        self._streamed = streamed
+        self._stream = dialect.stream_encoder(stamp, pricer, include_usage=include_usage)
+
+    def batch(self, batch: Batch) -> bytes:
+        """The encoded frames."""
+        return self._stream.feed(batch.events)
+
+    def whole(self, body: bytes, response: Response) -> bytes:
+        """The encoded document, or the frames that spell it."""
+        if self._streamed:
+            return self._stream.feed(list(unfold(response)))
+        return json.dumps(self._dialect.encode_response(response)[0])
+
+
+class Silent:
+    """No client bytes."""
+
+    def batch(self, batch: Batch) -> bytes:
+        """Nothing."""
+        return b""
+
+    def whole(self, body: bytes, response: Response) -> bytes:
+        """Nothing."""
+        return b""
+
+
+def failure_bytes(dialect: Dialect, failure: Failure, stamp: Stamp) -> bytes:
+    """The frames that end a stream that no writer has begun."""
+    return dialect.stream_failure(failure, stamp)

@@ -1,0 +1,178 @@
+"""The hot path: `POST /chat/completions`, from the client's bytes to the engine and back.
+
+Serves architecture 4.1 and 4.2, R8 (headers), R10 (cancellation), R12 (back-pressure, in
+`asgi.AsgiDownstream`), R21 (errors in the caller's dialect) and R38 (the end of a cut stream). One
+request makes one task besides its own (it watches for the client's leaving); an event makes none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from arno.canon.failure import Failure, FailureKind, RequestError, Stage
+from arno.dialects.base import Envelope, Stamp
+from arno.engine.call import Call, Caller
+from arno.gateway.asgi import AsgiDownstream, Inbound, Reply, send_reply
+from arno.gateway.body import read_body
+from arno.gateway.clock import generation_id
+from arno.gateway.core import Gateway
+from arno.gateway.errors import envelope as error_envelope
+from arno.gateway.inflight import Flight, Stop
+from arno.gateway.log import Facts, facts_of
+
+RETRY_AFTER_S = 5
+"""What a client is told while the gateway shuts down: by then another one serves."""
+
+CLIENT_GONE_STATUS = 499
+"""Status in the log for a client that left before the head was sent."""
+
+_LAST_WORDS_S = 2.0
+"""How long the end of a cut answer may wait for a slow client."""
+
+_MAX_ATTRIBUTION = 512
+
+SHUTDOWN = Failure(
+    kind=FailureKind.OVERLOADED,
+    message="The gateway is shutting down",
+    retryable=True,
+    retry_after=RETRY_AFTER_S,
+    stage=Stage.MID_STREAM,
+)
+BUG = Failure(
+    kind=FailureKind.SERVER, message="Internal error of the gateway", stage=Stage.MID_STREAM
+)
+
+
+async def complete(gateway: Gateway, request: Inbound) -> Facts:
+    """Answer one inference request. Raises Refusal and ClientGone before anything was sent."""
+    if gateway.inflight.draining:
+        return await _refuse(gateway, request, SHUTDOWN, "shutting_down")
+    settings = gateway.settings
+    body = await read_body(request, settings.max_body, settings.body_deadline_s)
+    try:
+        envelope = gateway.dialect.peek(body)
+    except RequestError as error:
+        return await _refuse(gateway, request, _invalid(error), "invalid_request")
+    return await _serve(gateway, request, _call(gateway, request, envelope, body))
+
+
+def _invalid(error: RequestError) -> Failure:
+    text = error.message if not error.path else f"{error.path}: {error.message}"
+    return Failure(kind=FailureKind.INVALID_REQUEST, message=text)
+
+
+async def _refuse(gateway: Gateway, request: Inbound, failure: Failure, reason: str) -> Facts:
+    """Answer with a failure of the gateway itself, in the caller's dialect."""
+    status, document = gateway.dialect.encode_failure(failure)
+    wait = failure.retry_after
+    headers = () if wait is None else (("retry-after", f"{wait:g}"), ("connection", "close"))
+    await send_reply(request, Reply(status, document, headers))
+    return Facts(status=status, state="refused", reason=reason)
+
+
+def _call(gateway: Gateway, request: Inbound, envelope: Envelope, body: bytes) -> Call:
+    now = gateway.clock.wall_ns()
+    return Call(
+        generation_id=generation_id(now),
+        caller=Caller(
+            key_id=request.key_id or "",
+            referer=_attribution(request, b"http-referer", b"referer"),
+            title=_attribution(request, b"x-openrouter-title", b"x-title"),
+            user_agent=_attribution(request, b"user-agent"),
+        ),
+        dialect=gateway.dialect.name,
+        envelope=envelope,
+        body=body,
+        created_ns=now,
+    )
+
+
+def _attribution(request: Inbound, *names: bytes) -> str | None:
+    """The first of the headers that is there, bounded."""
+    for name in names:
+        value = request.headers.get(name)
+        if value:
+            return value[:_MAX_ATTRIBUTION].decode("latin-1")
+    return None
+
+
+async def _serve(gateway: Gateway, request: Inbound, call: Call) -> Facts:
+    """Run the engine in this task; it is cancelled when the client leaves or we shut down."""
+    own = ((b"x-generation-id", call.generation_id.encode()), *request.common)
+    down = AsgiDownstream(request.send, own)
+    flight = gateway.inflight.enter()
+    flight.watch(request.receive)
+    try:
+        facts = await _run(gateway, call, down, flight)
+        flight.settle()
+        if not down.ended:
+            await _finish(gateway, request, call, down, flight)
+        return facts
+    finally:
+        gateway.inflight.leave(flight)
+
+
+async def _run(gateway: Gateway, call: Call, down: AsgiDownstream, flight: Flight) -> Facts:
+    """The engine's run, and what is known when it was cut short."""
+    try:
+        outcome = await gateway.engine.serve(call, down)
+    except asyncio.CancelledError:
+        if flight.stop is None:
+            raise
+        state = "cancelled" if flight.stop is Stop.CLIENT_GONE else "truncated"
+        return _cut_short(call, down, state, str(flight.stop), CLIENT_GONE_STATUS)
+    except Exception as error:
+        # Whatever it is, the client must see neither its text nor a hanging connection.
+        gateway.log.bug(
+            wall_ns=gateway.clock.wall_ns(), generation_id=call.generation_id, error=error
+        )
+        return _cut_short(call, down, "error", "bug", 500)
+    finally:
+        if flight.stop is not None:
+            flight.task.uncancel()
+    return facts_of(outcome)
+
+
+def _cut_short(call: Call, down: AsgiDownstream, state: str, reason: str, status: int) -> Facts:
+    return Facts(
+        status=status if down.status is None else down.status,
+        state=state,
+        reason=reason,
+        generation_id=call.generation_id,
+        model=call.envelope.model,
+    )
+
+
+async def _finish(
+    gateway: Gateway, request: Inbound, call: Call, down: AsgiDownstream, flight: Flight
+) -> None:
+    """End an answer that the engine left open: in the dialect while that is possible."""
+    if flight.stop is Stop.CLIENT_GONE:
+        return
+    failure = SHUTDOWN if flight.stop is Stop.SHUTTING_DOWN else BUG
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LAST_WORDS_S):
+            if down.status is None:
+                await _answer_late(gateway, request, call, failure)
+            elif down.streaming:
+                await _end_stream(gateway, call, down, failure)
+
+
+async def _answer_late(gateway: Gateway, request: Inbound, call: Call, failure: Failure) -> None:
+    """Nothing was sent yet: an ordinary error with its status."""
+    headers = [("x-generation-id", call.generation_id)]
+    if failure is BUG:
+        status, document = 500, error_envelope(500, failure.message, "bug")
+    else:
+        status, document = gateway.dialect.encode_failure(failure)
+        headers.append(("retry-after", str(RETRY_AFTER_S)))
+    await send_reply(request, Reply(status, document, tuple(headers)))
+
+
+async def _end_stream(gateway: Gateway, call: Call, down: AsgiDownstream, failure: Failure) -> None:
+    """Close the frame that may stand half written, then say that the stream failed."""
+    stamp = Stamp(id=call.generation_id, model=call.envelope.model)
+    gap = b"" if not down.tail or down.tail.endswith((b"\n\n", b"\r\n\r\n")) else b"\n\n"
+    await down.body(gap + gateway.dialect.stream_failure(failure, stamp))
+    await down.end()

@@ -1,0 +1,78 @@
+"""What the handlers share: one gateway's parts, put together once.
+
+Engine, catalogue and sink are handed in (only the command line and `arno.gateway` know the store);
+this module names what the gateway needs of them.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from arno.dialects.base import Dialect
+from arno.engine.call import Call, Downstream, Outcome
+from arno.gateway.clock import Clock
+from arno.gateway.inflight import Inflight
+from arno.gateway.keys import KeyRing
+from arno.gateway.log import RequestLog
+from arno.gateway.settings import GatewaySettings
+from arno.ledger.money import parse_rate, parse_usd
+from arno.ledger.ports import Sink
+from arno.ledger.price import PriceRow, PriceTable
+from arno.providers import Catalogue, Price
+
+
+class Engine(Protocol):
+    """What serves one generation.
+
+    `serve` writes the whole answer and settles before it returns. If its task is cancelled it
+    settles too and may finish the answer; what it leaves open the gateway ends.
+    """
+
+    async def serve(self, call: Call, down: Downstream) -> Outcome:
+        """Serve `call`, write the answer to `down`, tell how it ended."""
+        ...
+
+
+class Gateway(msgspec.Struct, frozen=True, kw_only=True, eq=False):
+    """The parts of one gateway. prices: the catalogue's, as rates."""
+
+    settings: GatewaySettings
+    engine: Engine
+    catalogue: Catalogue
+    prices: PriceTable
+    sink: Sink
+    keys: KeyRing
+    dialect: Dialect
+    clock: Clock
+    inflight: Inflight
+    log: RequestLog
+
+
+def price_table(catalogue: Catalogue) -> PriceTable:
+    """The catalogue's prices as the ledger's rates."""
+    return PriceTable(_price_row(price) for price in catalogue.prices)
+
+
+def _price_row(price: Price) -> PriceRow:
+    return PriceRow(
+        endpoint=price.endpoint,
+        model=price.model,
+        valid_from=price.valid_from,
+        source=price.source,
+        served_by=price.served_by,
+        input=_rate(price.input),
+        output=_rate(price.output),
+        cache_read=_rate(price.cache_read),
+        cache_write_5m=_rate(price.cache_write_5m),
+        cache_write_1h=_rate(price.cache_write_1h),
+        reasoning=_rate(price.reasoning),
+        request=None if price.request is None else parse_usd(price.request),
+        over_input=price.over_input,
+        estimate=price.estimate,
+    )
+
+
+def _rate(text: str | None) -> int | None:
+    return None if text is None else parse_rate(text)

@@ -1,0 +1,151 @@
+"""One JSON line per request, without content.
+
+Serves the threat model (logs: structured, control characters escaped, no bodies) and bad input 23.
+Lines are written by a thread of their own, so that a reader of the log who stalls never stalls
+requests; when too many wait, lines are dropped and counted.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, datetime
+from queue import SimpleQueue
+from typing import Protocol
+
+import msgspec
+
+from arno.engine.call import Outcome
+from arno.ledger.money import format_usd
+from arno.wire import json
+
+MAX_TEXT = 128
+"""Characters of a client's text in a line."""
+
+MAX_WAITING = 10_000
+"""Lines that may wait for the writer."""
+
+
+class Facts(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of an answered request; state is a ledger state, or ok and refused."""
+
+    status: int
+    state: str
+    generation_id: str | None = None
+    model: str | None = None
+    reason: str | None = None
+    served_by: str | None = None
+    attempts: int | None = None
+    cost_nano: int | None = None
+    input: int | None = None
+    output: int | None = None
+    first_output_ms: int | None = None
+
+
+def facts_of(outcome: Outcome) -> Facts:
+    """What the engine says of a generation."""
+    return Facts(
+        status=outcome.status,
+        state=outcome.state,
+        generation_id=outcome.generation_id,
+        model=outcome.model,
+        served_by=outcome.served_by,
+        attempts=outcome.attempts,
+        cost_nano=outcome.cost_nano,
+        input=outcome.input,
+        output=outcome.output,
+        first_output_ms=outcome.first_output_ms,
+    )
+
+
+class Sheet(Protocol):
+    """Where lines go; `sys.stderr` is one."""
+
+    def write(self, text: str, /) -> object:
+        """Write text."""
+
+    def flush(self) -> None:
+        """Make it visible."""
+
+
+def visible(text: str | None) -> str | None:
+    """A client's text in printable characters, at most `MAX_TEXT` of them before escaping."""
+    if text is None or (len(text) <= MAX_TEXT and text.isprintable()):
+        return text
+    cut = text if len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in cut)
+
+
+def timestamp(wall_ns: int) -> str:
+    """RFC 3339 in UTC with milliseconds."""
+    moment = datetime.fromtimestamp(wall_ns / 1e9, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class RequestLog:
+    """Lines on their way to a sheet; `dropped` counts those that found no room."""
+
+    def __init__(self, sheet: Sheet | None = None) -> None:
+        """sheet: where lines go, standard error if None. A thread lives until `close`."""
+        self._sheet = sheet if sheet is not None else sys.stderr
+        self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="arno-log", daemon=True)
+        self._thread.start()
+        self.dropped = 0
+
+    def request(
+        self, *, wall_ns: int, key_id: str | None, method: str, path: str, ms: int, facts: Facts
+    ) -> None:
+        """Log one answered request. ms: its duration."""
+        line = {
+            "ts": timestamp(wall_ns),
+            "event": "request",
+            "generation_id": facts.generation_id,
+            "key": key_id,
+            "method": visible(method),
+            "path": visible(path),
+            "model": visible(facts.model),
+            "status": facts.status,
+            "state": facts.state,
+            "reason": facts.reason,
+            "ms": ms,
+            "first_output_ms": facts.first_output_ms,
+            "served_by": visible(facts.served_by),
+            "attempts": facts.attempts,
+            "input_tokens": facts.input,
+            "output_tokens": facts.output,
+            "cost_usd": None if facts.cost_nano is None else format_usd(facts.cost_nano),
+        }
+        self._put(line)
+
+    def bug(self, *, wall_ns: int, generation_id: str | None, error: BaseException) -> None:
+        """Log an exception that no request may cause, with its traceback."""
+        trace = "".join(traceback.format_exception(error))
+        line = {"event": "bug", "generation_id": generation_id, "traceback": trace}
+        self._put({"ts": timestamp(wall_ns), **line})
+
+    def note(self, *, wall_ns: int, event: str, text: str) -> None:
+        """Log something that belongs to no request."""
+        self._put({"ts": timestamp(wall_ns), "event": event, "text": text})
+
+    def close(self) -> None:
+        """Write what waits and stop the thread; nothing may be logged afterwards."""
+        self._waiting.put(None)
+        self._thread.join()
+
+    def _put(self, line: Mapping[str, object]) -> None:
+        if self._waiting.qsize() >= MAX_WAITING:
+            self.dropped += 1
+            return
+        self._waiting.put(json.dumps(line))
+
+    def _run(self) -> None:
+        while (line := self._waiting.get()) is not None:
+            # A sheet that is gone (closed pipe) must not end the gateway.
+            with suppress(OSError, ValueError):
+                self._sheet.write(line.decode() + "\n")
+                if self._waiting.empty():
+                    self._sheet.flush()

@@ -1,0 +1,132 @@
+"""Which request goes where, and who may send it: two tables, one checked by the other.
+
+Serves the threat model: the decision is made on the path that the server parsed, never on a URL
+rebuilt from other parts, and a route without an entry in `POLICY` is closed (default deny).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from enum import Enum
+
+import msgspec
+
+from arno.gateway import account_api, catalogue_api, chat, health
+from arno.gateway.asgi import Inbound, Reply, send_reply
+from arno.gateway.core import Gateway
+from arno.gateway.log import Facts
+
+PREFIXES = ("/api/v1", "/v1")
+
+Answer = Callable[[Gateway, Inbound], Awaitable[Reply]]
+Handler = Callable[[Gateway, Inbound], Awaitable[Facts]]
+
+
+class Access(Enum):
+    """Who may call a route: anybody, or callers with a key (where keys exist)."""
+
+    OPEN = "open"
+    KEY = "key"
+
+
+class Route(msgspec.Struct, frozen=True):
+    """One operation. path: segments in braces match any one segment; quiet: not logged."""
+
+    name: str
+    method: str
+    path: str
+    handler: Handler
+    quiet: bool = False
+
+
+def _answering(answer: Answer) -> Handler:
+    """A handler that sends what `answer` returns."""
+
+    async def handle(gateway: Gateway, request: Inbound) -> Facts:
+        reply = await answer(gateway, request)
+        await send_reply(request, reply)
+        return Facts(status=reply.status, state="ok" if reply.status < 400 else "refused")
+
+    return handle
+
+
+_OPERATIONS: tuple[tuple[str, str, str, Handler], ...] = (
+    ("chat.completions", "POST", "/chat/completions", chat.complete),
+    ("models", "GET", "/models", _answering(catalogue_api.models)),
+    (
+        "models.endpoints",
+        "GET",
+        "/models/{author}/{slug}/endpoints",
+        _answering(catalogue_api.endpoints),
+    ),
+    ("generation", "GET", "/generation", _answering(account_api.generation)),
+    ("key", "GET", "/key", _answering(account_api.key)),
+    ("auth.key", "GET", "/auth/key", _answering(account_api.key)),
+)
+
+ROUTES: tuple[Route, ...] = (
+    Route("health.live", "GET", "/healthz", _answering(health.live), quiet=True),
+    Route("health.ready", "GET", "/readyz", _answering(health.ready), quiet=True),
+    *(
+        Route(name, method, prefix + path, handler)
+        for prefix in PREFIXES
+        for name, method, path, handler in _OPERATIONS
+    ),
+)
+
+POLICY: dict[str, Access] = {
+    "health.live": Access.OPEN,
+    "health.ready": Access.OPEN,
+    "chat.completions": Access.KEY,
+    "models": Access.OPEN,
+    "models.endpoints": Access.OPEN,
+    "generation": Access.KEY,
+    "key": Access.KEY,
+    "auth.key": Access.KEY,
+}
+
+
+class Table:
+    """Routes looked up by path; those without placeholders in one step."""
+
+    def __init__(self, routes: tuple[Route, ...]) -> None:
+        self._fixed: dict[str, dict[str, Route]] = {}
+        self._open: list[tuple[list[str], dict[str, Route]]] = []
+        for route in routes:
+            self._methods(route)[route.method] = route
+
+    def _methods(self, route: Route) -> dict[str, Route]:
+        if "{" not in route.path:
+            return self._fixed.setdefault(route.path, {})
+        segments = route.path.split("/")
+        for known, methods in self._open:
+            if known == segments:
+                return methods
+        self._open.append((segments, {}))
+        return self._open[-1][1]
+
+    def find(self, path: str) -> tuple[dict[str, Route], tuple[str, ...]] | None:
+        """The path's routes by method and the placeholders' values; None for an unknown path."""
+        methods = self._fixed.get(path)
+        if methods is not None:
+            return methods, ()
+        segments = path.split("/")
+        for pattern, methods in self._open:
+            params = _fill(pattern, segments)
+            if params is not None:
+                return methods, params
+        return None
+
+
+def _fill(pattern: list[str], segments: list[str]) -> tuple[str, ...] | None:
+    if len(pattern) != len(segments):
+        return None
+    params = []
+    for wanted, found in zip(pattern, segments, strict=True):
+        if wanted.startswith("{"):
+            if not found:
+                return None
+            params.append(found)
+        elif wanted != found:
+            return None
+    return tuple(params)

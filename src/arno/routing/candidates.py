@@ -1,0 +1,66 @@
+"""Which candidates may serve a request, in order of trial.
+
+The client's `provider` preferences (order, only, ignore, allow_fallbacks) are applied to our own
+endpoints. An endpoint that is itself a gateway of the contract applies them among its own hosts,
+so it is kept, and gets them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from arno.canon.ext import Json
+from arno.providers import Candidate
+
+Lookup = Callable[[str], tuple[Candidate, ...]]
+
+
+def choose(models: Iterable[str], lookup: Lookup, preferences: Json) -> tuple[Candidate, ...]:
+    """Candidates of the first model, then of its fallback models; each (endpoint, model) once."""
+    found: dict[tuple[str, str], Candidate] = {}
+    for model in models:
+        for candidate in prefer(lookup(model), preferences):
+            found.setdefault((candidate.endpoint.slug, candidate.upstream_model), candidate)
+    chosen = tuple(found.values())
+    if isinstance(preferences, Mapping) and preferences.get("allow_fallbacks") is False:
+        return chosen[:1]
+    return chosen
+
+
+def prefer(candidates: tuple[Candidate, ...], preferences: Json) -> tuple[Candidate, ...]:
+    """The candidates that the preferences leave, preferred ones first."""
+    if not isinstance(preferences, Mapping):
+        return candidates
+    only, ignored = _names(preferences, "only"), _names(preferences, "ignore")
+    order = _names(preferences, "order")
+    kept = [c for c in candidates if _is_allowed(c, only, ignored)]
+    return tuple(sorted(kept, key=lambda c: _rank(c, order)))
+
+
+def _names(preferences: Mapping[str, Json], key: str) -> list[str]:
+    names = preferences.get(key)
+    if not isinstance(names, list):
+        return []
+    return [name.lower() for name in names if isinstance(name, str)]
+
+
+def _matches(candidate: Candidate, names: list[str]) -> bool:
+    """Slugs (also of a variant: `slug/variant`) and display names, in any case."""
+    endpoint = candidate.endpoint
+    own = {endpoint.slug.lower(), endpoint.name.lower()}
+    return any(name in own or name.partition("/")[0] in own for name in names)
+
+
+def _is_allowed(candidate: Candidate, only: list[str], ignored: list[str]) -> bool:
+    if candidate.endpoint.contract:
+        return True
+    if only and not _matches(candidate, only):
+        return False
+    return not _matches(candidate, ignored)
+
+
+def _rank(candidate: Candidate, order: list[str]) -> int:
+    for rank, name in enumerate(order):
+        if _matches(candidate, [name]):
+            return rank
+    return len(order)

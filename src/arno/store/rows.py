@@ -1,0 +1,136 @@
+"""Records to rows and back, and the queries on them; plain SQLAlchemy Core on a connection.
+
+Serves architecture 4.6 and behaviour R24 and R27: inserting goes by generation id, so replaying a
+journal changes nothing; sums are made by the database over integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Executable, Row, RowMapping, Select, Table, case, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from arno.ledger.entry import ExchangeEntry, GenerationEntry, LedgerRecord
+from arno.ledger.ports import Totals
+from arno.store.schema import EXCHANGE, GENERATION
+
+LISTS = ("losses", "anomalies")
+"""Columns that hold a JSON list."""
+
+
+def _sqlite_insert(table: Table) -> Executable:
+    return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def _postgresql_insert(table: Table) -> Executable:
+    return postgresql.insert(table).on_conflict_do_nothing()
+
+
+INSERTS: Mapping[str, Callable[[Table], Executable]] = {
+    "sqlite": _sqlite_insert,
+    "postgresql": _postgresql_insert,
+}
+"""How each supported database says "insert, unless it is there already"."""
+
+IDS_AT_ONCE = 500
+"""Identifiers in one query; databases bound the number of parameters."""
+
+_generation = GENERATION.c
+
+
+def _generation_row(entry: GenerationEntry) -> dict[str, Any]:
+    row = msgspec.structs.asdict(entry)
+    return row | {name: msgspec.json.encode(row[name]).decode() for name in LISTS}
+
+
+def _generation_entry(row: RowMapping) -> GenerationEntry:
+    values = {name: row[name] for name in GenerationEntry.__struct_fields__}
+    values |= {name: msgspec.json.decode(values[name]) for name in LISTS}
+    return msgspec.convert(values, GenerationEntry)
+
+
+def _exchange_entry(row: RowMapping) -> ExchangeEntry:
+    values = {name: row[name] for name in ExchangeEntry.__struct_fields__}
+    return msgspec.convert(values, ExchangeEntry)
+
+
+def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(INSERTS[connection.dialect.name](table), rows)
+
+
+def insert(connection: Connection, records: Iterable[LedgerRecord]) -> None:
+    """Insert records; those whose id is there already change nothing."""
+    batch = tuple(records)
+    _insert(connection, GENERATION, [_generation_row(record.generation) for record in batch])
+    exchanges = [entry for record in batch for entry in record.exchanges]
+    _insert(connection, EXCHANGE, [msgspec.structs.asdict(entry) for entry in exchanges])
+
+
+def _records(connection: Connection, query: Select[Any]) -> tuple[LedgerRecord, ...]:
+    """The generations of a query with their exchanges, in the query's order."""
+    found = [_generation_entry(row) for row in connection.execute(query).mappings()]
+    exchanges: dict[str, list[ExchangeEntry]] = {}
+    ids = [entry.id for entry in found]
+    for some in _slices(ids):
+        attempts = select(EXCHANGE).where(EXCHANGE.c.generation_id.in_(some))
+        rows = connection.execute(attempts.order_by(EXCHANGE.c.generation_id, EXCHANGE.c.attempt))
+        for row in rows.mappings():
+            entry = _exchange_entry(row)
+            exchanges.setdefault(entry.generation_id, []).append(entry)
+    return tuple(LedgerRecord(entry, tuple(exchanges.get(entry.id, ()))) for entry in found)
+
+
+def _slices(ids: Sequence[str]) -> Iterable[Sequence[str]]:
+    return (ids[start : start + IDS_AT_ONCE] for start in range(0, len(ids), IDS_AT_ONCE))
+
+
+def generation(connection: Connection, generation_id: str, key_id: str) -> LedgerRecord | None:
+    """The record with this id of ours, or else the newest with this upstream id, within a key."""
+    own = select(GENERATION).where(_generation.key_id == key_id)
+    newest = (_generation.created_at_ms.desc(), _generation.id.desc())
+    for query in (
+        own.where(_generation.id == generation_id),
+        own.where(_generation.upstream_id == generation_id).order_by(*newest).limit(1),
+    ):
+        if found := _records(connection, query):
+            return found[0]
+    return None
+
+
+def recent(connection: Connection, limit: int) -> tuple[LedgerRecord, ...]:
+    """The newest records, newest first."""
+    newest = (_generation.created_at_ms.desc(), _generation.id.desc())
+    return _records(connection, select(GENERATION).order_by(*newest).limit(max(limit, 0)))
+
+
+def existing(connection: Connection, ids: Sequence[str]) -> set[str]:
+    """Those of the ids that have a row."""
+    found: set[str] = set()
+    for some in _slices(ids):
+        query = select(_generation.id).where(_generation.id.in_(some))
+        found.update(connection.execute(query).scalars())
+    return found
+
+
+def totals(connection: Connection, key_id: str, since_ms: int) -> Totals:
+    """Sums over the rows of a key created at or after since_ms."""
+    unpriced = case(
+        ((_generation.cost_nano.is_(None)) & (_generation.state != "refused"), 1), else_=0
+    )
+    query = select(
+        func.count(),
+        func.sum(_generation.cost_nano),
+        func.sum(unpriced),
+        func.sum(_generation.input_tokens),
+        func.sum(_generation.output_tokens),
+    ).where(_generation.key_id == key_id, _generation.created_at_ms >= since_ms)
+    return _totals(connection.execute(query).one())
+
+
+def _totals(row: Row[Any]) -> Totals:
+    # PostgreSQL sums integers to a decimal; a sum over no known value is NULL.
+    return Totals(*(int(value or 0) for value in row))

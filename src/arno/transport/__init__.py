@@ -1,0 +1,1 @@
+"""Transports: the only folder that opens sockets to upstreams."""

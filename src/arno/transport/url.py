@@ -1,0 +1,78 @@
+"""Absolute URLs for the live transport: where to connect and what to put on the request line.
+
+Parsing is strict because a URL may be built from a template (region or resource names): a `#`,
+`@` or `\\` that slipped in must fail here, before it can move the host and with it the key.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from urllib.parse import SplitResult, urlsplit
+
+import msgspec
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9.])?|[0-9A-Fa-f:.]+")
+
+
+class Origin(msgspec.Struct, frozen=True, gc=False):
+    """One place to connect to. `host` is a lower-case name or address, without IPv6 brackets."""
+
+    secure: bool
+    host: str
+    port: int
+
+    @property
+    def label(self) -> str:
+        """`host:port` for messages; IPv6 addresses in brackets."""
+        return f"{_bracketed(self.host)}:{self.port}"
+
+
+class Target(msgspec.Struct, frozen=True, gc=False):
+    """A parsed URL: origin, Host header value, and path with query for the request line."""
+
+    origin: Origin
+    authority: str
+    path: str
+
+
+@lru_cache(maxsize=256)
+def parse_url(url: str) -> Target:
+    """Parse an absolute http or https URL; a fragment is dropped.
+
+    Raises `ValueError`, whose text never repeats the URL (its query may hold a key).
+    """
+    if not _VISIBLE_ASCII.fullmatch(url) or "\\" in url:
+        raise ValueError("URL holds a space, a backslash, a control or a non-ASCII character")
+    parts = urlsplit(url)
+    if parts.scheme not in _DEFAULT_PORTS:
+        raise ValueError("URL scheme must be http or https")
+    if "@" in parts.netloc:
+        raise ValueError("URL must not carry user information")
+    host = parts.hostname or ""
+    if not _HOST.fullmatch(host):
+        raise ValueError("URL has no valid host")
+    default_port = _DEFAULT_PORTS[parts.scheme]
+    port = _port(parts, default_port)
+    path = parts.path or "/"
+    return Target(
+        origin=Origin(secure=parts.scheme == "https", host=host, port=port),
+        authority=_bracketed(host) if port == default_port else f"{_bracketed(host)}:{port}",
+        path=f"{path}?{parts.query}" if parts.query else path,
+    )
+
+
+def _port(parts: SplitResult, default: int) -> int:
+    try:
+        port = default if parts.port is None else parts.port
+    except ValueError:
+        port = 0
+    if port == 0:
+        raise ValueError("URL has no valid port")
+    return port
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

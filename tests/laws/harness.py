@@ -1,0 +1,101 @@
+"""What the laws share: streams to events under the order table, values without their residue."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from arno.canon.events import TERMINAL, Event, ResponseEnd, StreamError
+from arno.canon.failure import Failure, FailureKind, Stage
+from arno.canon.fold import Fold, fold
+from arno.canon.order import OrderChecker
+from arno.canon.response import Response
+from arno.canon.usage import Usage
+from arno.dialects import DIALECTS
+from arno.dialects.base import Dialect, Stamp, StreamDecoder
+from arno.wire import SSEDecoder, SSEFrame
+
+CHAT: Dialect = DIALECTS["chat"]
+
+RESET = Failure(
+    FailureKind.UNAVAILABLE, "connection reset", retryable=True, stage=Stage.MID_STREAM
+)
+"""What the exchange reports when the connection breaks."""
+
+NEVER_COMPARED = frozenset({"ext", "raw", "wire_index"})
+"""What the wire looked like, as against what it said."""
+
+MakeDecoder = Callable[[], StreamDecoder]
+
+
+def no_price(usage: Usage, served_by: str | None) -> str | None:
+    """A pricer that knows no price."""
+    return None
+
+
+def frames_of(body: bytes) -> list[SSEFrame]:
+    """The frames of a whole body, the unfinished one included."""
+    decoder = SSEDecoder()
+    return decoder.feed(body) + decoder.close()
+
+
+def decode_frames(
+    frames: Iterable[SSEFrame],
+    make: MakeDecoder = CHAT.stream_decoder,
+    *,
+    reset: Failure | None = None,
+) -> list[Event]:
+    """Events of a stream that ends cleanly after `frames`, or breaks with `reset`."""
+    decoder = make()
+    events = [event for frame in frames for event in decoder.feed(frame).events]
+    events += (decoder.close() if reset is None else decoder.abort(reset)).events
+    return checked(events)
+
+
+def decode(body: bytes, make: MakeDecoder = CHAT.stream_decoder) -> list[Event]:
+    """Events of a whole body."""
+    return decode_frames(frames_of(body), make)
+
+
+def checked(events: list[Event]) -> list[Event]:
+    """`events`, which the order table accepts and exactly one terminal event ends."""
+    checker = OrderChecker()
+    for event in events:
+        checker.feed(event)
+    assert [isinstance(event, TERMINAL) for event in events].count(True) == 1
+    assert isinstance(events[-1], TERMINAL)
+    return events
+
+
+def failed(events: Sequence[Event]) -> bool:
+    """True if the stream ended as a failure, False if as a success."""
+    assert isinstance(events[-1], ResponseEnd | StreamError)
+    return isinstance(events[-1], StreamError)
+
+
+def encode(
+    events: Iterable[Sequence[Event]], *, include_usage: bool = True, stamp: Stamp | None = None
+) -> bytes:
+    """The chat stream that says `events`, given in batches."""
+    encoder = CHAT.stream_encoder(stamp or Stamp(), no_price, include_usage=include_usage)
+    return b"".join(encoder.feed(batch) for batch in events)
+
+
+def folded(events: list[Event]) -> Response:
+    """The whole answer that a good stream spells."""
+    result: Fold = fold(events)
+    return result.response
+
+
+def bare(value: Any, *, without: frozenset[str] = frozenset()) -> Any:
+    """A canonical value as plain data, without residue and the fields named in `without`."""
+    hidden = NEVER_COMPARED | without
+    if isinstance(value, msgspec.Struct):
+        return {
+            name: bare(getattr(value, name), without=without)
+            for name in ("__struct_config__", *value.__struct_fields__)
+            if name not in hidden and name != "__struct_config__"
+        } | {"": type(value).__name__}
+    if isinstance(value, tuple | list):
+        return [bare(item, without=without) for item in value]
+    return value

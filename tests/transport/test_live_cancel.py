@@ -1,0 +1,184 @@
+"""R10 and fault row 25: a cancelled request closes its connection and gives back its slot at once.
+
+Every case runs with one slot: the request after the cancelled one can only succeed if the slot
+came back.
+"""
+
+import asyncio
+
+import pytest
+
+from arno.transport.base import ErrorKind
+from arno.transport.live import LiveLimits, LivePool, connect_directly
+from tests.transport.running import on_both_loops, pool, post, read_all, read_to_fault, within
+from tests.transport.upstream import Framing, Script, ScriptedUpstream
+
+
+@on_both_loops
+def test_cancel_while_waiting_for_a_slot(run):
+    async def scenario():
+        scripts = [Script.sse(b"x", asyncio.Event()), Script.json(b"ok")]
+        async with (
+            ScriptedUpstream(scripts) as upstream,
+            pool(max_connections_per_host=1) as live,
+        ):
+            holder = await live.send(post(upstream.url))
+            waiting = asyncio.ensure_future(live.send(post(upstream.url)))
+            await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            holder.abort()
+            assert await read_all(await live.send(post(upstream.url))) == b"ok"
+            assert len(upstream.requests) == 2
+
+    run(within(20, scenario()))
+
+
+@on_both_loops
+@pytest.mark.parametrize("kept", [True, False])
+def test_cancel_just_after_the_slot_was_handed_over(run, kept):
+    """The slot (with or without a live connection) is passed on, not lost."""
+
+    async def scenario():
+        gate = asyncio.Event()
+        scripts = [Script.sse(b"x", gate), Script.json(b"ok")]
+        async with (
+            ScriptedUpstream(scripts) as upstream,
+            pool(max_connections_per_host=1) as live,
+        ):
+            holder = await live.send(post(upstream.url))
+            await holder.read()
+            waiting = asyncio.ensure_future(live.send(post(upstream.url)))
+            await asyncio.sleep(0)
+            if kept:
+                gate.set()
+                await holder.read()
+            else:
+                holder.abort()
+            # The hand-over has happened, the waiting task has not run yet.
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert await read_all(await live.send(post(upstream.url))) == b"ok"
+
+    run(within(20, scenario()))
+
+
+@on_both_loops
+def test_cancel_while_connecting(run):
+    async def scenario():
+        stuck = asyncio.Event()
+        attempts = []
+
+        async def connect(origin, factory, context):
+            attempts.append(origin)
+            if len(attempts) == 1:
+                await stuck.wait()
+            return await connect_directly(origin, factory, context)
+
+        limits = LiveLimits(max_connections_per_host=1)
+        async with ScriptedUpstream([Script.json(b"ok")]) as upstream:
+            live = LivePool(limits, connect=connect)
+            sending = asyncio.ensure_future(live.send(post(upstream.url)))
+            while not attempts:
+                await asyncio.sleep(0)
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            assert await read_all(await live.send(post(upstream.url))) == b"ok"
+            assert upstream.connections == 1
+            await live.aclose()
+
+    run(within(20, scenario()))
+
+
+@on_both_loops
+def test_cancel_while_sending(run):
+    async def scenario():
+        gate = asyncio.Event()
+        scripts = [Script(before=[gate], framing=Framing.LENGTH), Script.json(b"ok")]
+        async with (
+            ScriptedUpstream(scripts, read_bodies=False) as upstream,
+            pool(max_connections_per_host=1) as live,
+        ):
+            sending = asyncio.ensure_future(live.send(post(upstream.url, b"x" * 40_000_000)))
+            seen = await upstream.seen(1)
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            assert await read_all(await live.send(post(upstream.url))) == b"ok"
+            # A deaf upstream notices the close only when it reads on.
+            gate.set()
+            await seen.closed.wait()
+            assert len(seen.body) < 40_000_000
+
+    run(within(20, scenario()))
+
+
+@on_both_loops
+def test_cancel_while_waiting_for_the_head(run):
+    async def scenario():
+        silent = Script(before=[asyncio.Event()])
+        async with (
+            ScriptedUpstream([silent, Script.json(b"ok")]) as upstream,
+            pool(max_connections_per_host=1) as live,
+        ):
+            sending = asyncio.ensure_future(live.send(post(upstream.url)))
+            seen = await upstream.seen(1)
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+            await seen.closed.wait()
+            assert await read_all(await live.send(post(upstream.url))) == b"ok"
+
+    run(within(20, scenario()))
+
+
+@on_both_loops
+def test_abort_in_the_body_closes_and_frees_the_slot(run):
+    async def scenario():
+        endless = Script.sse(b"x", asyncio.Event())
+        async with (
+            ScriptedUpstream([endless, Script.json(b"ok")]) as upstream,
+            pool(max_connections_per_host=1) as live,
+        ):
+            response = await live.send(post(upstream.url))
+            reading = asyncio.ensure_future(read_to_fault(response))
+            await asyncio.sleep(0)
+            response.abort()
+            response.abort()
+            assert (await reading)[1] is ErrorKind.CUT
+            assert await read_to_fault(response) == (b"", ErrorKind.CUT)
+            await upstream.requests[0].closed.wait()
+            assert await read_all(await live.send(post(upstream.url))) == b"ok"
+
+    run(within(20, scenario()))
+
+
+@on_both_loops
+def test_many_random_cancellations_lose_no_slot(run):
+    """R32's shape: whatever is cancelled, all slots are there afterwards."""
+
+    async def scenario():
+        async with (
+            ScriptedUpstream(lambda _: Script.sse(b"a", b"b")) as upstream,
+            pool(max_connections_per_host=3) as live,
+        ):
+
+            async def one():
+                await read_all(await live.send(post(upstream.url)))
+
+            for round_number in range(40):
+                tasks = [asyncio.ensure_future(one()) for _ in range(8)]
+                for _ in range(round_number % 12):
+                    await asyncio.sleep(0)
+                for task in tasks[round_number % 3 :: 2]:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            responses = [await live.send(post(upstream.url)) for _ in range(3)]
+            assert [await read_all(response) for response in responses] == [b"ab"] * 3
+            [host] = live._hosts.values()
+            assert host._open == len(host._idle) == len(host._connections) <= 3
+
+    run(within(60, scenario()))

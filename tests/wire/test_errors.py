@@ -1,0 +1,29 @@
+"""The errors of the wire layer, and its public names."""
+
+from arno import wire
+from arno.wire import FrameTooLarge, MalformedJSON, WireError, json
+
+
+def test_every_error_is_a_wire_error() -> None:
+    assert issubclass(FrameTooLarge, WireError)
+    assert issubclass(MalformedJSON, WireError)
+
+
+def test_frame_too_large_names_both_sizes() -> None:
+    error = FrameTooLarge(limit=10, seen=12)
+    assert (error.limit, error.seen) == (10, 12)
+    assert str(error) == "frame of at least 12 bytes is over the limit of 10 bytes"
+
+
+def test_public_names() -> None:
+    assert sorted(wire.__all__) == [
+        "DEFAULT_LIMIT",
+        "FrameTooLarge",
+        "MalformedJSON",
+        "SSEDecoder",
+        "SSEFrame",
+        "WireError",
+        "encode_comment",
+        "encode_sse",
+    ]
+    assert sorted(json.__all__) == ["MAX_DEPTH", "Raw", "canonical", "dumps", "equal", "loads"]
