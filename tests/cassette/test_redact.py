@@ -99,16 +99,24 @@ def test_a_canary_in_every_place_is_gone_from_the_file():
     assert kept.wire == WireTiming(((0, 5),), extra={"note": "kept"})
 
 
-def test_timing_of_a_body_that_changed_in_length_is_stale():
+def test_timing_follows_a_body_that_changed_in_length():
     item = interaction(
-        answer=b'data: {"password":"a"}\n\ndata: x\n\n',
+        answer=b'data: {"password":"abc"}\n\ndata: x\n\n',
         content_type="text/event-stream",
-        wire=WireTiming(((1, 24), (2, 9))),
+        wire=WireTiming(((1, 20), (2, 15))),
     )
-    assert len(chunks_of(item)) == 2
-    assert chunks_of(item)[1].at_ns == 2
     (clean,) = redact(Cassette((item,))).interactions
-    assert [chunk.at_ns for chunk in chunks_of(clean)] == [0, 0]
+    assert [(chunk.at_ns, chunk.data) for chunk in chunks_of(clean)] == [
+        (1, b'data: {"password":"[redacted]"'),
+        (2, b"}\n\ndata: x\n\n"),
+    ]
+
+
+def test_stale_timing_stays_stale():
+    wire = WireTiming(((1, 5), (2, 5)))
+    item = interaction(answer=b'{"password":"abc"}', wire=wire)
+    (clean,) = redact(Cassette((item,))).interactions
+    assert clean.wire == wire
 
 
 @pytest.mark.parametrize(
@@ -164,6 +172,12 @@ def test_the_scan_lets_harmless_text_pass(text):
     assert find_secret(text.encode()) is None
 
 
+@pytest.mark.parametrize("piece", [b"eyJ", b"Bearer+", b"AIzaSy!", b"eyJaaaa.", b"bearer a"])
+def test_the_scan_is_linear(piece):
+    # A search that scanned on from every start would need hours for this much text.
+    assert find_secret(piece * 200_000) is None
+
+
 def place_in(where: str, text: str) -> Cassette:
     """A cassette that has `text` in one place that redaction does not clean."""
     item = interaction()
@@ -192,10 +206,9 @@ PLACES = [
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("key", KEYS[:1])
-def test_a_key_anywhere_refuses_the_write_without_naming_it(place, key):
+def test_a_key_anywhere_refuses_the_write_without_naming_it(place):
     with pytest.raises(SecretFound) as caught:
-        dump_redacted(place_in(place, key))
+        dump_redacted(place_in(place, "sk-0123456789abcdef"))
     assert place.split(" ")[0] in caught.value.where
     assert "0123456789" not in str(caught.value)
     assert "sk-" in caught.value.kind

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from arno.cassette.errors import CassetteError
 from arno.cassette.govcr import load
 from arno.cassette.model import End, WireTiming
-from arno.cassette.timing import Chunk, chunks_of, is_current, read_wire, wire_tree
+from arno.cassette.timing import Chunk, chunks_of, is_current, read_wire, retimed, wire_tree
 from tests.cassette.files import SEED, go_vcr_files, interaction, recording
 from tests.shared import needs_shared
 
@@ -109,3 +109,42 @@ def test_chunks_always_join_to_the_body(body, lengths):
     wire = WireTiming(tuple((0, length) for length in lengths))
     item = interaction(answer=body, content_type="text/event-stream", wire=wire)
     assert b"".join(chunk.data for chunk in chunks_of(item)) == body
+
+
+BODY = b"0123456789"
+EDITS = [
+    pytest.param([], [(1, 4), (2, 3), (3, 3)], id="nothing"),
+    pytest.param([(1, 2, 5)], [(1, 8), (2, 3), (3, 3)], id="longer inside a chunk"),
+    pytest.param([(0, 4, 1)], [(1, 1), (2, 3), (3, 3)], id="a whole chunk shorter"),
+    pytest.param([(3, 5, 2)], [(1, 5), (2, 2), (3, 3)], id="across: goes with where it began"),
+    pytest.param([(2, 9, 1)], [(1, 3), (3, 1)], id="across three: the middle one is gone"),
+    pytest.param([(4, 7, 0)], [(1, 4), (3, 3)], id="a chunk emptied"),
+    pytest.param([(0, 1, 2), (1, 2, 2), (8, 10, 1)], [(1, 6), (2, 3), (3, 2)], id="several"),
+]
+
+
+@pytest.mark.parametrize(("edits", "chunks"), EDITS)
+def test_timing_follows_edits_of_the_body(edits, chunks):
+    wire = WireTiming(((1, 4), (2, 3), (3, 3)))
+    changed = retimed(wire, edits)
+    assert changed.chunks == tuple(chunks)
+    grown = sum(length - (end - start) for start, end, length in edits)
+    assert is_current(changed, BODY + b"x" * grown if grown > 0 else BODY[: len(BODY) + grown])
+
+
+@given(
+    st.lists(st.integers(1, 5), min_size=1, max_size=8),
+    st.lists(st.tuples(st.integers(0, 4), st.integers(1, 6), st.integers(0, 6)), max_size=5),
+)
+def test_timing_after_any_edits_still_sums_to_the_body(lengths, gaps):
+    total = sum(lengths)
+    edits, place, size = [], 0, total
+    for gap, width, length in gaps:
+        start = place + gap
+        place = start + width
+        if place > total:
+            break
+        edits.append((start, place, length))
+        size += length - width
+    changed = retimed(WireTiming(tuple((0, length) for length in lengths)), edits)
+    assert sum(length for _, length in changed.chunks) == size

@@ -1,5 +1,7 @@
 """Layout of a document, key order, and that any text comes back from any reader unchanged."""
 
+from typing import Any
+
 import pytest
 import yaml
 from hypothesis import given
@@ -144,7 +146,7 @@ STYLES = st.builds(
     indent=st.sampled_from([2, 4]),
     compact=st.booleans(),
 )
-READERS = [yaml.BaseLoader, yaml.SafeLoader]
+READERS: list[Any] = [yaml.BaseLoader, yaml.SafeLoader]
 if yaml.__with_libyaml__:
     READERS += [yaml.CBaseLoader, yaml.CSafeLoader]
 

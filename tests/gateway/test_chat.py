@@ -82,7 +82,7 @@ def test_r8_an_event_is_read_before_the_next_one_is_released():
         assert headers["x-provider-name"] == "Northpier"
         for n in range(5):
             assert (
-                client.read_until(EVENT % n) == (b"" if n == 0 else b"\r\n") + b"e\r\n" + EVENT % n
+                client.read_until(EVENT % n) == (b"" if n == 0 else b"\r\n") + b"f\r\n" + EVENT % n
             )
             loops[0].call_soon_threadsafe(released.release)
         assert client.read_until(b"0\r\n\r\n") == b"\r\n0\r\n\r\n"
@@ -197,7 +197,7 @@ BAD_BODIES = [
     (b'{"model":"a\\u001b[31m","messages":[1]}', "model"),
     (b'{"model":"a/b","messages":[1],"max_tokens":"5"}', "max_tokens"),
     (b'{"model":"a/b","messages":[1],"n":0}', "n"),
-    (b"[" * 100_000, "JSON"),
+    (b'{"model":"a/b","messages":' + b"[" * 100_000, "JSON"),
 ]
 
 

@@ -103,7 +103,9 @@ def test_totals_count_what_is_known_and_what_is_not():
     for made in (
         record(1, cost_nano=5, input_tokens=1, output_tokens=2),
         record(2, cost_nano=None, cost_basis="unpriced", input_tokens=None, output_tokens=4),
-        record(3, cost_nano=None, state="refused", input_tokens=None, output_tokens=None),
+        record(
+            3, exchanges=0, state="refused", cost_nano=None, input_tokens=None, output_tokens=None
+        ),
         record(4, cost_nano=0, input_tokens=10, output_tokens=None),
     ):
         sums = sums.plus(made)

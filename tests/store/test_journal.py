@@ -1,6 +1,5 @@
 """The journal: written whole or not at all, adopted by the next process, removed when applied."""
 
-import fcntl
 import os
 import resource
 import subprocess
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 from arno.ledger.ports import RecordNotDurable, StoreUnavailable
 from arno.store.framing import encode_line
 from arno.store.journal import REJECTED, SUFFIX, Journal
-from arno.store.segment import MAX_LINE, Segment
+from arno.store.segment import MAX_LINE, Segment, take_lock
 from tests.ledger.records import full_record, record
 
 
@@ -81,14 +80,28 @@ def test_an_orphan_is_adopted_once_and_removed_when_applied(tmp_path):
     assert len(files(tmp_path)) == 2  # those of the two that live
 
 
-def test_a_file_removed_while_it_was_opened_is_not_adopted(tmp_path):
+def test_a_lock_on_a_file_that_was_removed_meanwhile_is_worth_nothing(tmp_path):
     path = tmp_path / "gone.journal"
-    fd = os.open(path, os.O_RDWR | os.O_CREAT)
-    fcntl.flock(fd, fcntl.LOCK_EX)
-    assert Segment.adopt(path) is None
-    os.close(fd)
-    path.unlink()
-    assert Segment.adopt(path) is None
+    with path.open("wb") as file:
+        assert take_lock(file.fileno(), path)
+        path.unlink()
+        assert not take_lock(file.fileno(), path)
+        path.touch()
+        assert not take_lock(file.fileno(), path)
+    assert Segment.adopt(tmp_path / "never.journal") is None
+
+
+@pytest.mark.parametrize("length", [5, 5_000])
+def test_bytes_that_could_not_be_taken_back_are_written_over(tmp_path, length):
+    journal = Journal(tmp_path)
+    journal.append(record(1))
+    with files(tmp_path)[0].open("ab") as file:
+        file.write(b"torn " * length)
+    journal.append(record(2))
+    journal.append(record(3))
+    assert waiting(journal) == [record(1), record(2), record(3)]
+    abandon(journal)
+    assert drain(Journal(tmp_path)) == [record(1), record(2), record(3)]
 
 
 def test_closing_removes_what_is_applied_and_keeps_the_rest(tmp_path):

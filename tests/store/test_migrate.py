@@ -1,6 +1,5 @@
 """The stored schema: made, recognised, brought up to date, left alone on failure (R38)."""
 
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -16,22 +15,10 @@ from arno.ledger.entry import ExchangeEntry, GenerationEntry
 from arno.ledger.ports import MigrationError, StoreUnavailable
 from arno.store import rows
 from arno.store.database import open_engine
-from arno.store.migrate import MIGRATIONS, bring_up_to_date, stored_version
+from arno.store.migrate import bring_up_to_date, stored_version
 from arno.store.schema import EXCHANGE, GENERATION, METADATA, SCHEMA_VERSION
 from tests.ledger.records import record
-
-SECOND = """
-import sqlalchemy as sa
-from alembic import op
-
-revision = "0002"
-down_revision = "0001"
-
-
-def upgrade():
-    op.add_column("generation", sa.Column("region", sa.String))
-    {then}
-"""
+from tests.store.releases import next_release
 
 
 @pytest.fixture
@@ -39,14 +26,6 @@ def engine(tmp_path):
     made = open_engine(tmp_path / "ledger.db")
     yield made
     made.dispose()
-
-
-def next_release(tmp_path, then="pass"):
-    """The migrations of a release that adds a column (and then does something else)."""
-    folder = tmp_path / "50% more migrations"
-    shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "v0002_region.py").write_text(SECOND.format(then=then))
-    return folder
 
 
 def version_of(engine):

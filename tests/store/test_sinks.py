@@ -102,7 +102,7 @@ def test_totals_can_start_at_a_time(sink):
 
 def test_unknown_costs_are_counted_never_added_as_nothing(sink):
     sink.append(record(1, cost_nano=None, cost_basis="unpriced"))
-    sink.append(record(2, cost_nano=None, state="refused", input_tokens=None))
+    sink.append(record(2, exchanges=0, cost_nano=None, state="refused", input_tokens=None))
     sink.append(record(3, cost_nano=0))
     sink.settle()
     assert sink.totals("key") == Totals(

@@ -209,65 +209,6 @@ def test_two_readers_are_refused():
 
 
 @on_both_loops
-def test_large_request_body_arrives_whole(run):
-    body = bytes(range(256)) * 4096 * 8
-
-    async def scenario():
-        scripts = [Script.json(b"{}"), Script.json(b"{}")]
-        async with ScriptedUpstream(scripts) as upstream, pool() as live:
-            await read_all(await live.send(post(upstream.url, body)))
-            await read_all(await live.send(post(upstream.url, b"small")))
-            assert [request.body for request in upstream.requests] == [body, b"small"]
-            assert upstream.connections == 1
-
-    run(within(30, scenario()))
-
-
-@on_both_loops
-def test_early_answer_stops_the_sending(run):
-    """Fault row 39: a 413 while the body is under way is used, the connection is not kept."""
-    body = b"x" * 40_000_000
-
-    async def scenario():
-        scripts = [Script([b"too large"], 413, framing=Framing.LENGTH), Script.json(b"{}")]
-        async with ScriptedUpstream(scripts, read_bodies=False) as upstream, pool() as live:
-            response = await live.send(post(upstream.url, body))
-            assert response.status == 413
-            assert await read_all(response) == b"too large"
-            await upstream.requests[0].closed.wait()
-            assert len(upstream.requests[0].body) < len(body)
-            await read_all(await live.send(post(upstream.url)))
-            assert upstream.connections == 2
-
-    run(within(30, scenario()))
-
-
-@on_both_loops
-def test_early_answer_survives_the_reset_that_follows_it(run):
-    """An upstream that closes with our body unread resets the connection after its answer."""
-
-    async def scenario():
-        early = Script([b"no"], 413, framing=Framing.LENGTH, end=End.CLOSE)
-        async with ScriptedUpstream([early], read_bodies=False) as upstream, pool() as live:
-            response = await live.send(post(upstream.url, b"x" * 5_000_000))
-            assert (response.status, await read_all(response)) == (413, b"no")
-
-    run(within(30, scenario()))
-
-
-def test_early_answer_needs_an_upstream_that_does_not_read():
-    """Control of the row above: the same body is sent whole to an upstream that wants it."""
-    body = b"x" * 40_000_000
-
-    async def scenario():
-        async with ScriptedUpstream([Script.json(b"{}", 413)]) as upstream, pool() as live:
-            assert (await live.send(post(upstream.url, body))).status == 413
-            assert len(upstream.requests[0].body) == len(body)
-
-    asyncio.run(within(30, scenario()))
-
-
-@on_both_loops
 def test_head_request_has_no_body_and_keeps_the_connection(run):
     async def scenario():
         head_answer = Script.raw(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n")

@@ -15,7 +15,8 @@ from tests.transport.upstream import Framing, Script, ScriptedUpstream
 
 
 @on_both_loops
-def test_cancel_while_waiting_for_a_slot(run):
+@pytest.mark.parametrize("slot_comes_first", [True, False])
+def test_cancel_while_waiting_for_a_slot(run, slot_comes_first):
     async def scenario():
         scripts = [Script.sse(b"x", asyncio.Event()), Script.json(b"ok")]
         async with (
@@ -26,8 +27,13 @@ def test_cancel_while_waiting_for_a_slot(run):
             waiting = asyncio.ensure_future(live.send(post(upstream.url)))
             await asyncio.sleep(0)
             waiting.cancel()
+            if slot_comes_first:
+                # The waiter is cancelled, but its task has not run when the slot is given away.
+                holder.abort()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
+            [host] = live._hosts.values() or [None]
+            assert not (host and host._waiters)
             holder.abort()
             assert await read_all(await live.send(post(upstream.url))) == b"ok"
             assert len(upstream.requests) == 2
@@ -152,6 +158,20 @@ def test_abort_in_the_body_closes_and_frees_the_slot(run):
             assert await read_to_fault(response) == (b"", ErrorKind.CUT)
             await upstream.requests[0].closed.wait()
             assert await read_all(await live.send(post(upstream.url))) == b"ok"
+
+    run(within(20, scenario()))
+
+
+@on_both_loops
+def test_abort_drops_what_was_not_read(run):
+    async def scenario():
+        endless = Script.sse(b"x", asyncio.Event())
+        async with ScriptedUpstream([endless]) as upstream, pool() as live:
+            response = await live.send(post(upstream.url))
+            while not response._pieces:
+                await asyncio.sleep(0)
+            response.abort()
+            assert await read_to_fault(response) == (b"", ErrorKind.CUT)
 
     run(within(20, scenario()))
 

@@ -83,9 +83,13 @@ def test_end_before_the_head(run, name):
     """Row 3: the failover's to retry, not ours; a fresh connection is not retried."""
 
     async def scenario():
-        async with ScriptedUpstream([BEFORE_THE_HEAD[name]]) as upstream, pool() as live:
+        scripts = [BEFORE_THE_HEAD[name], Script.json(b"{}")]
+        limits = {"max_connections_per_host": 1}
+        async with ScriptedUpstream(scripts) as upstream, pool(**limits) as live:
             error = await fault_of(live.send(post(upstream.url)))
             assert len(upstream.requests) == 1
+            # The slot is free again.
+            assert await read_all(await live.send(post(upstream.url))) == b"{}"
             return error
 
     error = run(within(20, scenario()))
@@ -175,18 +179,19 @@ def test_fin_inside_a_chunk(run, end):
 
 
 @on_both_loops
-def test_bytes_before_the_request_are_not_its_answer(run):
+@pytest.mark.parametrize("hangs_up", [False, True])
+def test_bytes_before_the_request_are_not_its_answer(run, hangs_up):
     """A fresh connection on which the upstream speaks first is given up, nothing was sent."""
 
     async def scenario():
         greeted = asyncio.Event()
 
-        async def greet(reader, writer):
-            writer.write(EVIL)
-            await writer.drain()
-            greeted.set()
-            await reader.read()
-            writer.close()
+        class Greeter(asyncio.Protocol):
+            def connection_made(self, transport):
+                transport.write(EVIL)
+                if hangs_up:
+                    transport.close()
+                greeted.set()
 
         async def connect(origin, factory, context):
             made = await connect_directly(origin, factory, context)
@@ -194,7 +199,7 @@ def test_bytes_before_the_request_are_not_its_answer(run):
             await asyncio.sleep(0.05)
             return made
 
-        server = await asyncio.start_server(greet, "127.0.0.1", 0)
+        server = await asyncio.get_running_loop().create_server(Greeter, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         live = LivePool(connect=connect)
         error = await fault_of(live.send(get(f"http://127.0.0.1:{port}")))
@@ -330,7 +335,7 @@ def test_bytes_on_an_idle_connection_close_it(run):
     run(within(20, scenario()))
 
 
-def reuse_with_unseen_bytes() -> bytes:
+def reuse_with_unseen_bytes(run) -> bytes:
     """The second body, when stray bytes reached our kernel but not yet our event loop."""
     gate = asyncio.Event()
     scripts = [
@@ -347,16 +352,17 @@ def reuse_with_unseen_bytes() -> bytes:
             return await read_all(await live.send(post(upstream.url)))
 
     with ThreadedUpstream(scripts) as upstream:
-        return asyncio.run(within(20, scenario(upstream)))
+        return run(within(20, scenario(upstream)))
 
 
-def test_unseen_bytes_are_found_before_a_connection_is_used_again():
-    assert reuse_with_unseen_bytes() == b"next"
+@on_both_loops
+def test_unseen_bytes_are_found_before_a_connection_is_used_again(run):
+    assert reuse_with_unseen_bytes(run) == b"next"
 
 
 def test_mutant_that_does_not_ask_the_kernel_is_caught(monkeypatch):
     monkeypatch.setattr(Connection, "usable", lambda self: not self._closed)
-    assert reuse_with_unseen_bytes() == b"evil"
+    assert reuse_with_unseen_bytes(asyncio.run) == b"evil"
 
 
 def test_messages_name_host_and_phase_but_no_header_value():

@@ -85,6 +85,55 @@ def test_slow_reader_gets_everything_and_the_connection_is_kept(run):
 
 
 @on_both_loops
+def test_a_drained_connection_is_paused_by_new_bytes_only(run):
+    """What the reader has taken no longer counts against the high water."""
+
+    async def scenario():
+        gate, end = asyncio.Event(), asyncio.Event()
+        large = PIECE * 8
+        script = Script([large, gate, b"small", end])
+        async with ScriptedUpstream([script]) as upstream, pool(read_high_water=4096) as live:
+            response = await live.send(post(upstream.url))
+            size = 0
+            while size < len(large):
+                size += len(await response.read())
+            gate.set()
+            while not response._pieces:
+                await asyncio.sleep(0.001)
+            assert not response._connection._reading_paused
+            end.set()
+            assert await read_all(response) == b"small"
+
+    run(within(20, scenario()))
+
+
+@on_both_loops
+def test_a_connection_that_ends_its_response_while_paused_is_read_again(run):
+    """TLS layers may still hand over what they had decrypted before the pause."""
+
+    async def scenario():
+        gate = asyncio.Event()
+        head = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % (len(PIECE) + 4)
+        scripts = [Script.raw(head + PIECE, gate), Script.json(b"next")]
+        async with ScriptedUpstream(scripts) as upstream, pool(read_high_water=4096) as live:
+            response = await live.send(post(upstream.url))
+            connection = response._connection
+            while len(response._pieces) == 0 or connection._parser.size < len(PIECE):
+                await asyncio.sleep(0.001)
+                if connection._reading_paused and connection._parser.size < len(PIECE):
+                    connection._transport.resume_reading()
+            connection._hold_back()
+            assert connection._reading_paused
+            connection.data_received(b"last")
+            gate.set()
+            assert await read_all(response) == PIECE + b"last"
+            assert await read_all(await live.send(post(upstream.url))) == b"next"
+            assert upstream.connections == 1
+
+    run(within(20, scenario()))
+
+
+@on_both_loops
 def test_one_stalled_reader_does_not_stop_another(run):
     async def scenario():
         scripts = [firehose(TOTAL), Script.json(b"{}")]

@@ -6,7 +6,7 @@ is never put into an error.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Final
 from urllib.parse import unquote_plus
@@ -23,9 +23,12 @@ from arno.cassette.model import (
     RecordedResponse,
     WireTiming,
 )
+from arno.cassette.timing import is_current, retimed
 
 REPLACEMENT: Final = "[redacted]"
 """What stands in a body field whose value was a secret."""
+
+_REPLACED: Final = f'"{REPLACEMENT}"'.encode()
 
 REQUEST_HEADERS: Final = frozenset({"accept", "content-type", "user-agent"})
 RESPONSE_HEADERS: Final = REQUEST_HEADERS | {"retry-after", "x-generation-id"}
@@ -41,17 +44,27 @@ SECRET_FIELDS: Final = frozenset(
     " password x-api-key".split()
 )
 
+# A token that a dot and another token follow. Anchored at the start of the token and possessive, so
+# that the search stays linear whatever it is given.
+_DOTTED: Final = re.compile(rb"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++\.(?=[A-Za-z0-9_-]{8})")
+_WEB_TOKEN: Final = re.compile(rb"eyJ[A-Za-z0-9_-]{8}")
+_BEARER: Final = re.compile(
+    rb"\bBearer(?: |\+|%20)(?=[^\s\"]{0,64}\d)[A-Za-z0-9._~+/=-]{12}", re.IGNORECASE
+)
+
+
+def _has_web_token(data: bytes) -> bool:
+    return any(_WEB_TOKEN.search(found[0]) for found in _DOTTED.finditer(data))
+
+
 # Key prefixes of spec section 4.4, each with enough of the shape behind it that prose ("Bearer
 # authentication", "sk-learn") and plain base64 (which has no dot) do not match.
-_PATTERNS: Final = (
-    ("an API key (sk-)", re.compile(rb"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{12}")),
-    ("a Google API key (AIza)", re.compile(rb"AIza[A-Za-z0-9_-]{12}")),
-    ("an AWS access key id", re.compile(rb"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{12}")),
-    ("a JSON web token (eyJ)", re.compile(rb"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8}")),
-    (
-        "a bearer token",
-        re.compile(rb"(?i)\bBearer(?: |\+|%20)(?=[^\s\"]*\d)[A-Za-z0-9._~+/=-]{12}"),
-    ),
+_SEARCHES: Final[tuple[tuple[str, Callable[[bytes], object]], ...]] = (
+    ("an API key (sk-)", re.compile(rb"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{12}").search),
+    ("a Google API key (AIza)", re.compile(rb"AIza[A-Za-z0-9_-]{12}").search),
+    ("an AWS access key id", re.compile(rb"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{12}").search),
+    ("a JSON web token (eyJ)", _has_web_token),
+    ("a bearer token", _BEARER.search),
 )
 _HINT: Final = re.compile(rb"(?i)sk-|AIza|AKIA|ASIA|eyJ|bearer")
 
@@ -92,15 +105,14 @@ def redact(cassette: Cassette, rules: Redaction = DEFAULT) -> Cassette:
 
 
 def redact_interaction(interaction: Interaction, rules: Redaction = DEFAULT) -> Interaction:
-    """One interaction, redacted. Timing whose body changed in length no longer sums, and so is
-    stale by the rule of `arno.cassette.timing`. Raw headers and raw encoded bodies are dropped.
+    """One interaction, redacted. Chunks keep their times and follow the body's new lengths; raw
+    headers and raw encoded bodies of the timing are dropped.
     """
-    wire = interaction.wire
     return msgspec.structs.replace(
         interaction,
         request=_redact_request(interaction.request, rules),
         response=_redact_response(interaction.response, rules),
-        wire=None if wire is None else _redact_wire(wire),
+        wire=_redact_wire(interaction, rules),
     )
 
 
@@ -117,14 +129,14 @@ def redact_body(body: bytes, content_type: str = "", rules: Redaction = DEFAULT)
     """The body with the text values of secret fields replaced, in JSON wherever it stands (whole
     bodies, event streams) and in form bodies. Binary bodies (not UTF-8) are left alone.
     """
-    if not body or not rules.fields:
-        return body
     if content_type.lower().startswith("application/x-www-form-urlencoded"):
         return b"&".join(_redact_form_pair(pair, rules) for pair in body.split(b"&"))
-    pattern = _field_pattern(rules.fields)
-    if pattern.search(body) is None or not _is_text(body):
-        return body
-    return pattern.sub(rb'\1"' + REPLACEMENT.encode() + b'"', body)
+    parts = []
+    position = 0
+    for start, end in _secret_values(body, rules):
+        parts += body[position:start], _REPLACED
+        position = end
+    return b"".join((*parts, body[position:]))
 
 
 def check(cassette: Cassette, rules: Redaction = DEFAULT) -> None:
@@ -140,7 +152,7 @@ def find_secret(data: bytes, rules: Redaction = DEFAULT) -> str | None:
             return "a configured secret"
     if _HINT.search(data) is None:
         return None
-    return next((kind for kind, pattern in _PATTERNS if pattern.search(data)), None)
+    return next((kind for kind, search in _SEARCHES if search(data)), None)
 
 
 def _refuse(where: str, data: bytes, rules: Redaction) -> None:
@@ -172,9 +184,16 @@ def _redact_response(response: RecordedResponse, rules: Redaction) -> RecordedRe
     )
 
 
-def _redact_wire(wire: WireTiming) -> WireTiming:
+def _redact_wire(interaction: Interaction, rules: Redaction) -> WireTiming | None:
+    wire, body = interaction.wire, interaction.response.body
+    if wire is None:
+        return None
     kept = {key: value for key, value in wire.extra.items() if key not in ("headers", "enc")}
-    return msgspec.structs.replace(wire, extra=kept)
+    wire = msgspec.structs.replace(wire, extra=kept)
+    if not is_current(wire, body):
+        return wire
+    spans = _secret_values(body, rules)
+    return retimed(wire, [(start, end, len(_REPLACED)) for start, end in spans])
 
 
 def content_type(headers: Headers) -> str:
@@ -208,10 +227,18 @@ def _redact_form_pair(pair: bytes, rules: Redaction) -> bytes:
     return pair
 
 
+def _secret_values(body: bytes, rules: Redaction) -> list[tuple[int, int]]:
+    """Where the values of secret fields stand, quotes included; nowhere in binary bodies."""
+    if not rules.fields:
+        return []
+    spans = [found.span(1) for found in _field_pattern(rules.fields).finditer(body)]
+    return spans if spans and _is_text(body) else []
+
+
 @lru_cache(maxsize=16)
 def _field_pattern(fields: frozenset[str]) -> re.Pattern[bytes]:
     names = "|".join(sorted(map(re.escape, fields)))
-    return re.compile(rf'("(?:{names})"\s*:\s*)"(?:[^"\\]|\\.)*+"'.encode(), re.DOTALL)
+    return re.compile(rf'"(?:{names})"\s*:\s*("(?:[^"\\]|\\.)*+")'.encode(), re.DOTALL)
 
 
 def _is_text(body: bytes) -> bool:

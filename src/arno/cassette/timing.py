@@ -5,7 +5,8 @@ milliseconds may carry decimals (`15.25:37`), so no nanosecond is lost.
 """
 
 import re
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Final
 
@@ -49,6 +50,28 @@ def chunks_of(interaction: Interaction) -> tuple[Chunk, ...]:
 def is_current(wire: WireTiming, body: bytes) -> bool:
     """Whether the timing is of this body: its lengths sum to it."""
     return sum(length for _, length in wire.chunks) == len(body)
+
+
+def retimed(wire: WireTiming, edits: Iterable[tuple[int, int, int]]) -> WireTiming:
+    """The timing after the body's bytes from `start` to `end` became `length` others, for each
+    `(start, end, length)` in `edits`, in order. A replacement arrives with the chunk in which the
+    replaced bytes began; a chunk that has no bytes left is gone.
+    """
+    pending = deque(edits)
+    chunks = []
+    old_end = kept_end = shift = 0
+    for at_ns, length in wire.chunks:
+        old_end += length
+        while pending and pending[0][1] <= old_end:
+            start, end, replaced = pending.popleft()
+            shift += replaced - (end - start)
+        new_end = old_end + shift
+        if pending and pending[0][0] < old_end:
+            new_end = pending[0][0] + shift + pending[0][2]
+        if new_end > kept_end:
+            chunks.append((at_ns, new_end - kept_end))
+        kept_end = new_end
+    return msgspec.structs.replace(wire, chunks=tuple(chunks))
 
 
 def read_wire(tree: dict[str, Tree], line: int | None = None) -> WireTiming:

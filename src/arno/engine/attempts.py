@@ -57,7 +57,7 @@ def charge_for(attempt: Attempt, prices: PriceTable) -> Charge:
         prices,
         endpoint=attempt.candidate.endpoint.slug,
         served_by=attempt.seen.served_by or attempt.candidate.endpoint.name,
-        model=attempt.candidate.upstream_model,
+        model=attempt.candidate.model,
         at=day_of(attempt.started_ns),
     )
 

@@ -293,7 +293,7 @@ class Generation:
                 self._engine.prices,
                 endpoint=candidate.endpoint.slug,
                 served_by=served_by,
-                model=candidate.upstream_model,
+                model=candidate.model,
                 at=day,
             )
             return None if charge.nano is None else format_usd(charge.nano)

@@ -86,6 +86,10 @@ class Watch:
         """The wait is over; alive: it brought an event."""
         self._reading = False
         if alive:
+            if not self._alive and self._timer is not None:
+                # It was armed for the first event; the idle deadline may be due before that.
+                self._timer.cancel()
+                self._timer = None
             self._alive = True
             self._last = self._clock.monotonic()
 

@@ -19,6 +19,9 @@ from arno.wire import json
 MAX_PENDING = 256 * 1024
 """Bytes of a head that has not ended."""
 
+MAX_TARGET = 65535
+"""Bytes of a target; the parser takes no longer one, and the application far shorter ones only."""
+
 
 class BoundedProtocol(HttpToolsProtocol):
     """One client connection. head_deadline_s: from the first wait for a head to its end."""
@@ -36,6 +39,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._timer: asyncio.TimerHandle | None = None
         self._pending = 0
+        self._target = 0
         self._had_request = False
         self._wait_for_head()
 
@@ -54,18 +58,28 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         """A head begins."""
+        self._target = 0
         super().on_message_begin()
         self._wait_for_head()
+
+    def on_url(self, url: bytes) -> None:
+        """A piece of the target."""
+        self._target += len(url)
+        if self._target <= MAX_TARGET:
+            super().on_url(url)
 
     def on_headers_complete(self) -> None:
         """A head has come."""
         self._head_is_here()
-        self._had_request = True
         super().on_headers_complete()
+        self._had_request = True
 
     def send_400_response(self, msg: str) -> None:
-        """Answer what is not HTTP."""
-        self._refuse(400, "The request is not valid HTTP", "invalid_http")
+        """Answer what is not HTTP, or has a target that the parser does not take."""
+        if self._target > MAX_TARGET:
+            self._refuse(414, "The request's path is too long", "path_too_long")
+        else:
+            self._refuse(400, "The request is not valid HTTP", "invalid_http")
 
     def _wait_for_head(self) -> None:
         if self._timer is None:

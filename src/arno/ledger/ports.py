@@ -49,7 +49,7 @@ class Totals(msgspec.Struct, frozen=True):
     def plus(self, record: LedgerRecord) -> Totals:
         """These totals and one generation more."""
         entry = record.generation
-        unpriced = entry.cost_nano is None and entry.state != "refused"
+        unpriced = entry.cost_nano is None and entry.attempts > 0
         return Totals(
             requests=self.requests + 1,
             cost_nano=self.cost_nano + (entry.cost_nano or 0),

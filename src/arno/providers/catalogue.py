@@ -20,10 +20,14 @@ REPLAY = "replay"
 
 
 class Candidate(msgspec.Struct, frozen=True):
-    """One (model, endpoint) that may serve a request. upstream_model: the model's id there."""
+    """One (model, endpoint) that may serve a request.
+
+    upstream_model: the model's id there; model: its id here, which prices are listed under.
+    """
 
     endpoint: Endpoint
     upstream_model: str
+    model: str
 
 
 class Catalogue:
@@ -64,12 +68,12 @@ class Catalogue:
         row = self.models.get(model)
         served = row.served if row else {}
         listed = tuple(
-            Candidate(self.endpoints[slug], upstream)
+            Candidate(self.endpoints[slug], upstream, model)
             for slug, upstream in served.items()
             if slug in self.endpoints
         )
         unlisted = tuple(
-            Candidate(endpoint, model)
+            Candidate(endpoint, model, model)
             for endpoint in self.endpoints.values()
             if endpoint.unlisted_models and endpoint.slug not in served
         )

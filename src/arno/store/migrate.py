@@ -65,8 +65,11 @@ def _is_current(version: str | None, target: str) -> bool:
 
 
 def _change(engine: Engine, target: str, migrations: Path) -> None:
-    alone = engine.execution_options(**{ALONE: True})
-    with alone.begin() as connection:
+    options: dict[str, object] = {ALONE: True}
+    if engine.dialect.name == "postgresql":
+        # What others did while we waited for the lock must be visible behind it.
+        options["isolation_level"] = "READ COMMITTED"
+    with engine.execution_options(**options).begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
         # Another process may have done the work while we waited for the lock.

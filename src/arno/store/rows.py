@@ -118,9 +118,7 @@ def existing(connection: Connection, ids: Sequence[str]) -> set[str]:
 
 def totals(connection: Connection, key_id: str, since_ms: int) -> Totals:
     """Sums over the rows of a key created at or after since_ms."""
-    unpriced = case(
-        ((_generation.cost_nano.is_(None)) & (_generation.state != "refused"), 1), else_=0
-    )
+    unpriced = case(((_generation.cost_nano.is_(None)) & (_generation.attempts > 0), 1), else_=0)
     query = select(
         func.count(),
         func.sum(_generation.cost_nano),

@@ -68,8 +68,6 @@ class Connection(asyncio.Protocol):
     def attach(self, transport: asyncio.Transport) -> None:
         """Take over the connected (and, for TLS, verified) transport."""
         self._transport = transport
-        if self._closed:
-            transport.abort()
         socket = transport.get_extra_info("socket")
         if sys.platform != "win32" and socket is not None and not self._closed:
             self._readable = select.poll()
@@ -187,15 +185,15 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     async def _write_slices(self, response: LiveResponse, head: bytes, body: memoryview) -> None:
-        self._body_unsent = True
         self._write(head)
         for start in range(0, len(body), WRITE_SLICE):
-            self._write(body[start : start + WRITE_SLICE])
+            end = start + WRITE_SLICE
+            self._write(body[start:end])
+            self._body_unsent = end < len(body)
             while self._writing_paused and not response.head_ready:
                 await response.wait()
             if response.head_ready:
                 return
-        self._body_unsent = False
 
     def _hold_back(self) -> None:
         if self._parser.size <= self._high_water or self._reading_paused:

@@ -184,17 +184,15 @@ class HostPool:
     async def _open_connection(self) -> Connection:
         label = self._origin.label
         seconds = self._limits.connect_timeout
+        timer = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds):
+            async with timer:
                 transport, connection = await self._connect(
                     self._origin, self._new_connection, self._ssl_context
                 )
-        except TimeoutError as error:
-            message = f"{label}: connecting took longer than {seconds:g} s"
-            raise TransportError(ErrorKind.CONNECT, message) from error
         except OSError as error:
-            message = f"{label}: connecting failed: {_reason(error)}"
-            raise TransportError(ErrorKind.CONNECT, message) from error
+            why = f"took longer than {seconds:g} s" if timer.expired() else _reason(error)
+            raise TransportError(ErrorKind.CONNECT, f"{label}: connecting {why}") from error
         connection.attach(transport)
         if self._closed:
             connection.drop("the transport was closed")
@@ -240,5 +238,5 @@ async def connect_directly(
 
 def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate not accepted ({error.verify_message})"
-    return error.strerror or str(error) or type(error).__name__
+        return f"failed: certificate not accepted ({error.verify_message})"
+    return f"failed: {error.strerror or str(error) or type(error).__name__}"

@@ -7,6 +7,7 @@ ended with an error. None of these is ever decoded as a success (contract, secti
 from __future__ import annotations
 
 from collections.abc import Mapping
+
 import msgspec
 
 from arno.canon.ext import Json, Loss
@@ -15,7 +16,17 @@ from arno.canon.parts import Part, ToolCallPart
 from arno.canon.response import Choice, FinishReason, Response
 from arno.dialects.chat.failures import decode_error
 from arno.dialects.chat.reasons import canonical_reason, wire_reason
-from arno.dialects.chat.residue import Document, give, is_native, keep, take
+from arno.dialects.chat.residue import (
+    Document,
+    give,
+    integer,
+    is_native,
+    keep,
+    note,
+    number_of,
+    take,
+    text,
+)
 from arno.dialects.chat.turn import decode_turn, encode_turn
 from arno.dialects.chat.usage import decode_usage, encode_usage
 from arno.wire import json
@@ -54,18 +65,14 @@ def decode_document(document: Mapping[str, Json]) -> Response | Failure:
         decoded.append(value)
     values, residue = take(document, "id", "model", "provider", "created", "choices", "usage")
     return Response(
-        id=_text(values.get("id")),
-        model=_text(values.get("model")),
-        served_by=_text(values.get("provider")),
-        created=values["created"] if isinstance(values.get("created"), int) else None,
+        id=text(values.get("id")),
+        model=text(values.get("model")),
+        served_by=text(values.get("provider")),
+        created=integer(values.get("created")),
         choices=tuple(decoded),
         usage=decode_usage(values.get("usage")),
         ext=keep(residue),
     )
-
-
-def _text(value: Json) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _decode_choice(choice: Json, position: int) -> Choice | Failure:
@@ -76,22 +83,28 @@ def _decode_choice(choice: Json, position: int) -> Choice | Failure:
         return decode_error(choice["error"], Stage.BEFORE_OUTPUT)
     word = choice.get("finish_reason")
     parts, rest = decode_turn(message)
+    if any(note(part.ext, "member") == "tool_calls" for part in parts):
+        return invalid(f"choice {position} holds a tool call that cannot be read")
     parts = tuple(_with_arguments(part) for part in parts)
     has_calls = any(isinstance(part, ToolCallPart) for part in parts)
     reason = canonical_reason(word, has_calls=has_calls) if isinstance(word, str) and word else None
     if reason is None and has_calls:
         reason = FinishReason.TOOL_CALLS
     if reason is FinishReason.ERROR:
-        return Failure(FailureKind.SERVER, "upstream ended the answer with an error")
+        return Failure(
+            FailureKind.SERVER,
+            f"upstream ended the answer with an error ({word})",
+            retryable=True,
+            stage=Stage.BEFORE_OUTPUT,
+        )
     residue = {k: v for k, v in choice.items() if k not in ("index", "message")}
-    if word:
+    if text(word):
         residue.pop("finish_reason")
-    index = choice.get("index")
     return Choice(
-        index=index if isinstance(index, int) else position,
+        index=number_of(choice, position),
         parts=parts,
         reason=reason,
-        native_reason=_text(choice.get("native_finish_reason")) or _text(word) or None,
+        native_reason=text(choice.get("native_finish_reason")) or text(word),
         ext=keep({**residue, "message": rest}),
     )
 

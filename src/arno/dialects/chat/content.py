@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from arno.canon.ext import Json, Loss
+from arno.canon.ext import Ext, Json, Loss
 from arno.canon.parts import (
     CacheHint,
     MediaKind,
@@ -18,6 +18,7 @@ from arno.canon.parts import (
 from arno.dialects.chat.residue import (
     DIALECT,
     Document,
+    all_text,
     give,
     is_native,
     keep,
@@ -37,17 +38,33 @@ MEDIA_MEMBERS: dict[str, MediaKind] = {
 }
 """Block type (also the name of its inner member) to the kind of media."""
 
+INNER_MEMBERS: dict[str, tuple[str, ...]] = {
+    "image_url": ("url", "detail"),
+    "video_url": ("url", "detail"),
+    "input_audio": ("data", "format"),
+    "file": ("file_data", "file_id", "filename"),
+}
+"""What of the inner member the canonical form has a field for; all of it is text."""
+
 MEMBERS: dict[MediaKind, str] = {kind: member for member, kind in MEDIA_MEMBERS.items()}
 MEMBERS[MediaKind.DOCUMENT] = "file"
 
 
-def decode_content(content: Json) -> tuple[Part, ...]:
-    """Parts of a non-empty content member: a string, or a list of blocks."""
+def decode_content(content: str | list[Json]) -> tuple[Part, ...]:
+    """Parts of a content member: a string, or a list of blocks."""
     if isinstance(content, str):
         return (TextPart(text=content),)
-    if isinstance(content, Sequence):
-        return tuple(decode_block(block) for block in content)
-    return (OpaquePart(dialect=DIALECT, document=content),)
+    return tuple(decode_block(block) for block in content)
+
+
+def take_content(values: Mapping[str, Json], residue: Document) -> tuple[Part, ...]:
+    """Parts of the content among `values`; what is neither text nor a list stays residue."""
+    content = values.get("content")
+    if isinstance(content, str | list):
+        return decode_content(content)
+    if content is not None:
+        residue["content"] = content
+    return ()
 
 
 def decode_block(block: Json) -> Part:
@@ -73,6 +90,8 @@ def _take_cache(residue: dict[str, Json]) -> CacheHint | None:
     mark = residue.get("cache_control")
     if not isinstance(mark, Mapping) or mark.get("type") != "ephemeral" or mark.keys() - _HINT:
         return None
+    if not isinstance(mark.get("ttl", ""), str):
+        return None
     del residue["cache_control"]
     return CacheHint(ttl=mark.get("ttl"))
 
@@ -83,64 +102,74 @@ def _decode_thinking(block: Mapping[str, Json]) -> Part | None:
     if not isinstance(inner, list) or len(inner) != 1:
         return None
     piece = inner[0]
-    if not isinstance(piece, Mapping) or dict(piece) != {"type": "text", "text": piece.get("text")}:
+    if not isinstance(piece, Mapping) or piece.keys() != {"type", "text"}:
+        return None
+    if piece["type"] != "text" or not isinstance(piece["text"], str):
         return None
     residue = {k: v for k, v in block.items() if k != "thinking"}
-    return ReasoningPart(text=str(piece["text"]), ext=keep({"@member": "content", **residue}))
+    return ReasoningPart(text=piece["text"], ext=keep({"@member": "content", **residue}))
 
 
 def _decode_media(block: Mapping[str, Json]) -> Part | None:
-    member = str(block["type"])
+    member = block["type"]
     inner = block.get(member)
     if not isinstance(inner, Mapping):
         return None
     outer = {k: v for k, v in block.items() if k != member}
-    if member == "input_audio":
-        return _decode_audio(inner, outer)
-    if member == "file":
-        return _decode_file(inner, outer)
-    values, residue = take(inner, "url", "detail")
+    values, residue = take(inner, *INNER_MEMBERS[member])
+    if not all_text(values):
+        return None
+    return _READERS[member](values, keep({**outer, member: residue}), MEDIA_MEMBERS[member])
+
+
+def _decode_visual(values: Document, ext: Ext, kind: MediaKind) -> Part:
     media_type, data, url = _split_url(values.get("url"))
     return MediaPart(
-        kind=MEDIA_MEMBERS[member],
+        kind=kind,
         media_type=media_type,
         data=data,
         url=url,
         detail=values.get("detail"),
-        ext=keep({**outer, member: residue}),
+        ext=ext,
     )
 
 
-def _decode_audio(inner: Mapping[str, Json], outer: Mapping[str, Json]) -> Part:
-    values, residue = take(inner, "data", "format")
+def _decode_audio(values: Document, ext: Ext, kind: MediaKind) -> Part:
     return MediaPart(
-        kind=MediaKind.AUDIO,
+        kind=kind,
         media_type=f"audio/{values['format']}" if "format" in values else None,
         data=values.get("data"),
-        ext=keep({**outer, "input_audio": residue}),
+        ext=ext,
     )
 
 
-def _decode_file(inner: Mapping[str, Json], outer: Mapping[str, Json]) -> Part:
-    values, residue = take(inner, "file_data", "file_id", "filename")
+def _decode_file(values: Document, ext: Ext, kind: MediaKind) -> Part:
     media_type, data, url = _split_url(values.get("file_data"))
     return MediaPart(
+        kind=kind,
         media_type=media_type,
         data=data,
         url=url,
         file_id=values.get("file_id"),
         filename=values.get("filename"),
-        ext=keep({**outer, "file": residue}),
+        ext=ext,
     )
 
 
-def _split_url(url: Json) -> tuple[str | None, str | None, str | None]:
+def _split_url(url: str | None) -> tuple[str | None, str | None, str | None]:
     """(media type, base64 data, url): data URLs are taken apart where that loses nothing."""
-    if not isinstance(url, str):
+    if url is None:
         return None, None, None
     match = _DATA_URL.match(url)
     return (match[1], match[2], None) if match else (None, None, url)
 
+
+_READERS: dict[str, Callable[[Document, Ext, MediaKind], Part]] = {
+    "image_url": _decode_visual,
+    "video_url": _decode_visual,
+    "input_audio": _decode_audio,
+    "file": _decode_file,
+}
 
 _DECODERS: dict[str, Callable[[Mapping[str, Json]], Part | None]] = {
     "text": _decode_text,

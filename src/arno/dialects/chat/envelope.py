@@ -13,9 +13,10 @@ from msgspec import Raw
 
 from arno.canon.failure import RequestError
 from arno.dialects.base import Envelope
-from arno.dialects.chat.request import ROUTING
+from arno.dialects.chat.request import ROUTING, named
 
 MAX_MODEL = 256
+_ABSENT = Raw()
 
 
 class _StreamOptions(msgspec.Struct):
@@ -31,8 +32,8 @@ class _Members(msgspec.Struct):
 
     model: str | None = None
     models: list[str] | None = None
-    messages: Raw | None = None
-    tools: Raw | None = None
+    messages: Raw = _ABSENT
+    tools: Raw = _ABSENT
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
     usage: _UsageOptions | None = None
@@ -54,8 +55,7 @@ def peek(body: bytes) -> Envelope:
     try:
         members = _DECODER.decode(body)
     except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        raise RequestError(message, path.strip("`.")) from error
+        raise named(error) from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(f"the body is not JSON: {error}") from error
     _check(members)
@@ -76,8 +76,8 @@ def peek(body: bytes) -> Envelope:
     )
 
 
-def _raw(member: Raw | None) -> bytes:
-    return b"" if member is None else bytes(member).strip()
+def _raw(member: Raw) -> bytes:
+    return bytes(member).strip()
 
 
 def _check(members: _Members) -> None:

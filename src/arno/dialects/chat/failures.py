@@ -145,7 +145,7 @@ def decode_error(
 
 
 def _status_of(code: Json) -> int | None:
-    if isinstance(code, str) and code.isascii() and code.isdigit():
+    if isinstance(code, str) and len(code) == 3 and code.isascii() and code.isdigit():
         code = int(code)
     return code if isinstance(code, int) and 400 <= code <= 599 else None
 

@@ -64,6 +64,11 @@ def decode_detail(detail: Json) -> Part:
     )
 
 
+def is_readable(details: Sequence[Part]) -> bool:
+    """True if the details say in words what the string members would repeat."""
+    return any(isinstance(part, ReasoningPart) and part.text for part in details)
+
+
 def encode_detail(part: ReasoningPart, index: int) -> Document:
     """One entry of `reasoning_details`."""
     native = is_native(part.ext)

@@ -7,7 +7,7 @@ same dialect. Source: the gateway contract, section 3.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -25,8 +25,8 @@ from arno.canon.request import (
     ToolChoice,
     ToolChoiceMode,
 )
-from arno.dialects.chat.content import decode_content, encode_content
-from arno.dialects.chat.residue import Document, give, is_native, keep, merge, note, take
+from arno.dialects.chat.content import encode_content, take_content
+from arno.dialects.chat.residue import Document, give, integer, is_native, keep, merge, note, take
 from arno.dialects.chat.turn import decode_turn, encode_turn
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
@@ -40,6 +40,18 @@ SCALARS: dict[str, str] = {
     "metadata": "metadata",
 }
 """Wire member to canonical field, value unchanged."""
+
+
+class _Scalars(msgspec.Struct):
+    """The types that members of `SCALARS` must have."""
+
+    model: str
+    parallel_tool_calls: bool | None = None
+    n: int | None = None
+    stream: bool | None = None
+    user: str | None = None
+    metadata: Json = None
+
 
 SAMPLING = tuple(Sampling.__struct_fields__)
 """Sampling members have the same names on both sides."""
@@ -57,6 +69,8 @@ ROUTING = (
     "usage",
 )
 """Members for the gateway itself; they never reach an upstream of another contract (R14)."""
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 LIMITS = ("max_tokens", "max_completion_tokens")
 ROLE_WORDS: dict[str, Role] = {role.value: role for role in Role} | {"function": Role.TOOL}
@@ -90,13 +104,28 @@ def _decode_members(document: Mapping[str, Json]) -> tuple[dict[str, Any], dict[
             residue[member] = value
         else:
             fields[SCALARS[member]] = value
+    _convert(values, _Scalars)
     if sampling:
-        fields["sampling"] = msgspec.convert(sampling, Sampling, strict=False)
+        fields["sampling"] = _convert(sampling, Sampling)
     if routing:
         fields["routing"] = routing
     for decode in (_stop, _limit, _stream_options, _output, _reasoning, _tools, _tool_choice):
         decode(residue, fields)
     return fields, residue
+
+
+def _convert(members: Mapping[str, Json], type_: type[T]) -> T:
+    """`members` as a struct. Raises RequestError naming the member that has another type."""
+    try:
+        return msgspec.convert(members, type_)
+    except msgspec.ValidationError as error:
+        raise named(error) from error
+
+
+def named(error: msgspec.ValidationError) -> RequestError:
+    """A complaint about a value's type with the member's name as its path."""
+    message, _, path = str(error).partition(" - at `$")
+    return RequestError(message, path.strip("`."))
 
 
 def _stop(residue: dict[str, Json], fields: dict[str, Any]) -> None:
@@ -105,13 +134,15 @@ def _stop(residue: dict[str, Json], fields: dict[str, Any]) -> None:
         fields["stop"] = (residue.pop("stop"),)
         residue["@stop"] = "text"
     elif isinstance(stop, list) and stop:
+        if not all(isinstance(word, str) for word in stop):
+            raise RequestError("stop must be a string or an array of strings", "stop")
         fields["stop"] = tuple(residue.pop("stop"))
 
 
 def _limit(residue: dict[str, Json], fields: dict[str, Any]) -> None:
     """Two names for one limit; the newer one wins and the other stays as it was."""
     for member in reversed(LIMITS):
-        if isinstance(residue.get(member), int) and "max_output_tokens" not in fields:
+        if integer(residue.get(member)) is not None and "max_output_tokens" not in fields:
             fields["max_output_tokens"] = residue.pop(member)
             residue["@limit"] = member
 
@@ -128,9 +159,9 @@ def _output(residue: dict[str, Json], fields: dict[str, Any]) -> None:
     if not isinstance(format_, Mapping):
         return
     kind = OUTPUT_KINDS.get(str(format_.get("type")))
-    if kind is None:
-        return
     values, outer = take(format_, "type", "json_schema")
+    if kind is None or not isinstance(values.get("json_schema", {}), Mapping):
+        return
     inner, rest = take(values.get("json_schema", {}), "schema", "name", "strict")
     del residue["response_format"]
     kept = keep({**outer, **({"json_schema": rest} if "json_schema" in values else {})})
@@ -212,7 +243,7 @@ def _decode_result(message: Mapping[str, Json], role: Role) -> Message:
     values, residue = take(message, "content", "tool_call_id", "name")
     if message.get("role") == role.value:
         del residue["role"]
-    parts = decode_content(values["content"]) if "content" in values else ()
+    parts = take_content(values, residue)
     result = ToolResultPart(
         call_id=str(values.get("tool_call_id", "")), name=values.get("name"), parts=parts
     )
@@ -238,6 +269,9 @@ def encode_request(request: Request) -> tuple[bytes, tuple[Loss, ...]]:
             document[member] = getattr(request.sampling, member)
     document.update(request.routing or {})
     _encode_options(request, document)
+    choice = request.tool_choice
+    if choice is not None and choice.names and choice.mode is not ToolChoiceMode.NAMED:
+        losses.append(Loss("/tool_choice/names", "dropped", "a chat request limits to one tool"))
     return json.dumps(document), tuple(losses)
 
 
@@ -334,6 +368,8 @@ def _encode_result(
     content, losses = encode_content(_result_parts(part), f"{path}/content")
     if content is not None or "content" not in document:
         document["content"] = "" if content is None else content
+    if part.is_error:
+        losses.append(Loss(f"{path}/is_error", "dropped", "a chat tool message cannot say so"))
     return document, losses
 
 

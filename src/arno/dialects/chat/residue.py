@@ -51,6 +51,34 @@ def take(document: Mapping[str, Json], *known: str) -> tuple[dict[str, Json], di
     return values, residue
 
 
+def items(value: Json) -> list[Json]:
+    """A member that should be a list: as it is, one stray value as a list of one, or nothing."""
+    if isinstance(value, list):
+        return value
+    return [] if is_empty(value) else [value]
+
+
+def all_text(values: Mapping[str, Json]) -> bool:
+    """True if every value is a string, as fields of the canonical form need it."""
+    return all(isinstance(value, str) for value in values.values())
+
+
+def text(value: Json) -> str | None:
+    """A string that says something, else None."""
+    return value if isinstance(value, str) and value else None
+
+
+def integer(value: Json) -> int | None:
+    """A whole number, else None; true and false are none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def number_of(choice: Mapping[str, Json], position: int) -> int:
+    """The number of a choice: its own index, else its place in the list."""
+    index = integer(choice.get("index"))
+    return position if index is None else index
+
+
 def merge(document: Document, key: str, members: Mapping[str, Any]) -> None:
     """Write `members` into the object at `key`, over whatever was kept there."""
     kept = document.get(key)

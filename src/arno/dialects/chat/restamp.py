@@ -7,7 +7,6 @@ in the uniform layout, and an end reason that hides tool calls (R3, R4). Unknown
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
 
 from arno.canon.events import (
@@ -20,7 +19,6 @@ from arno.canon.events import (
     StreamError,
     UsageUpdate,
 )
-from arno.canon.ext import Json
 from arno.canon.failure import Failure
 from arno.canon.parts import ToolCallPart
 from arno.canon.response import Response
@@ -28,11 +26,11 @@ from arno.canon.usage import Usage
 from arno.dialects.base import Batch, Pricer, Stamp
 from arno.dialects.chat.answer import decode_document
 from arno.dialects.chat.reasons import wire_reason
+from arno.dialects.chat.residue import Document, number_of, text
 from arno.dialects.chat.stream_encode import DONE, chunk, error_chunk, head_of, priced
 from arno.dialects.chat.turn import encode_tool_call
 from arno.wire import json
-
-Document = dict[str, Json]
+from arno.wire.errors import MalformedJSON
 
 
 def stamp_document(document: Document, stamp: Stamp) -> None:
@@ -47,7 +45,10 @@ def stamp_document(document: Document, stamp: Stamp) -> None:
 
 def restamp_response(body: bytes, stamp: Stamp, pricer: Pricer) -> bytes:
     """A whole answer with the stamp, its tool calls and end reasons as the contract has them."""
-    document = json.loads(body)
+    try:
+        document = json.loads(body)
+    except MalformedJSON:
+        return body
     if not isinstance(document, dict):
         return body
     response = decode_document(document)
@@ -82,6 +83,8 @@ class ChatRestamper:
         self._calls: dict[int, tuple[int, int, str]] = {}
         self._counts: dict[int, int] = {}
         self._held: Document | None = None
+        self._began: set[int] = set()
+        self._told: set[int] = set()
         self._usage: Usage | None = None
         self._served_by = stamp.provider
 
@@ -90,8 +93,11 @@ class ChatRestamper:
         for event in batch.events:
             if isinstance(event, UsageUpdate):
                 self._usage = event.usage
-            elif isinstance(event, PartStart) and isinstance(event.part, ToolCallPart):
-                self._number(event, event.part)
+            elif isinstance(event, PartStart):
+                self._began.add(event.choice)
+                self._number(event)
+            elif isinstance(event, ChoiceEnd):
+                self._told.add(event.choice)
         last = batch.events[-1] if batch.events else None
         if isinstance(last, StreamError):
             return self._error(batch, last)
@@ -102,20 +108,22 @@ class ChatRestamper:
             out = batch.frame.raw
         return out + self._end(batch) if isinstance(last, ResponseEnd) else out
 
-    def _number(self, event: PartStart, part: ToolCallPart) -> None:
+    def _number(self, event: PartStart) -> None:
+        if not isinstance(event.part, ToolCallPart):
+            return
         position = self._counts.get(event.choice, 0)
         self._counts[event.choice] = position + 1
-        self._calls[event.index] = (event.choice, position, part.kind)
+        self._calls[event.index] = (event.choice, position, event.part.kind)
 
     def _document(self, batch: Batch, document: Document) -> bytes:
-        before = self._flush()
         stamp_document(document, self._stamp)
-        self._served_by = document.get("provider") or self._served_by
+        self._served_by = text(document.get("provider")) or self._served_by
         document.pop("usage", None)
         choices = document.get("choices")
         if not choices:
-            alone = self._usage is not None and batch.events
-            return before if alone else before + chunk(document)
+            # Usage alone is told at the end, and a finish that waits for it goes on waiting.
+            return b"" if self._usage is not None and batch.events else chunk(document)
+        before = self._flush()
         ends = [event for event in batch.events if isinstance(event, ChoiceEnd)]
         if not batch.regular:
             self._rewrite_calls(batch.events, choices)
@@ -141,11 +149,11 @@ class ChatRestamper:
             entries.setdefault(self._calls[event.index][0], []).append(entry)
         for position, choice in enumerate(choices):
             delta = choice.get("delta")
-            if isinstance(delta, dict):
-                delta.pop("tool_calls", None)
-                mine = entries.get(_number_of(choice, position))
-                if mine:
-                    delta["tool_calls"] = mine
+            delta = delta if isinstance(delta, dict) else {}
+            delta.pop("tool_calls", None)
+            mine = entries.get(number_of(choice, position))
+            if mine:
+                choice["delta"] = {**delta, "tool_calls": mine}
 
     def _entry(self, index: int, **body: str) -> Document:
         _, position, kind = self._calls[index]
@@ -175,8 +183,9 @@ class ChatRestamper:
         return last + DONE
 
     def _late_entries(self, batch: Batch) -> None:
-        """An end without a document (a host that never sends a finish) still says its reason."""
+        """A host that never sends a finish: to a client, none would mean a cut."""
         ends = [event for event in batch.events if isinstance(event, ChoiceEnd)]
+        ends += [ChoiceEnd(number) for number in sorted(self._began - self._told)]
         if not ends:
             return
         choices: list[Document] = [{"index": end.choice, "delta": {}} for end in ends]
@@ -191,6 +200,9 @@ class ChatRestamper:
         held, self._held = self._held, None
         if held is not None and _without_finish(held):
             said = chunk(held)
+        document = batch.document
+        if isinstance(document, dict) and any(isinstance(e, PartDelta) for e in batch.events):
+            said += self._last_words(batch, document)
         stamp = Stamp(
             id=self._stamp.id,
             model=self._stamp.model,
@@ -199,15 +211,18 @@ class ChatRestamper:
         )
         return said + error_chunk(event.failure, stamp)
 
-
-def _number_of(choice: Mapping[str, Json], position: int) -> int:
-    index = choice.get("index")
-    return index if isinstance(index, int) else position
+    def _last_words(self, batch: Batch, document: Document) -> bytes:
+        """What the document that fails had to say: as much of it as could be understood."""
+        stamp_document(document, self._stamp)
+        document.pop("usage", None)
+        document["choices"] = [c for c in document["choices"] if isinstance(c, dict)]
+        self._rewrite_calls(batch.events, document["choices"])
+        return chunk(document) if _without_finish(document) else b""
 
 
 def _write_end(end: ChoiceEnd, choices: list[Document]) -> None:
     for position, choice in enumerate(choices):
-        if _number_of(choice, position) == end.choice:
+        if number_of(choice, position) == end.choice:
             choice["finish_reason"] = wire_reason(end.reason, end.native_reason)
             choice.setdefault("native_finish_reason", end.native_reason)
 
@@ -217,6 +232,7 @@ def _without_finish(document: Document) -> bool:
     left = False
     for choice in document["choices"]:
         choice["finish_reason"] = choice["native_finish_reason"] = None
-        delta = choice.get("delta") or {}
-        left = left or any(value for key, value in delta.items() if key != "role")
+        delta = choice.get("delta")
+        if isinstance(delta, dict):
+            left = left or any(value for key, value in delta.items() if key != "role")
     return left

@@ -8,7 +8,7 @@ a finish. Everything else is a cut, and a cut is never a success (R5).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from arno.canon.events import (
     ChoiceEnd,
@@ -23,10 +23,11 @@ from arno.canon.events import (
     StreamError,
     UsageUpdate,
 )
-from arno.canon.ext import Json
+from arno.canon.ext import Json, is_empty
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.parts import (
     MediaPart,
+    OpaquePart,
     Part,
     ReasoningPart,
     RefusalPart,
@@ -37,9 +38,17 @@ from arno.canon.response import FinishReason
 from arno.dialects.base import Batch
 from arno.dialects.chat.content import decode_block
 from arno.dialects.chat.failures import decode_error
-from arno.dialects.chat.reasoning import DETAILS, decode_detail, text_member
+from arno.dialects.chat.reasoning import DETAILS, decode_detail, is_readable, text_member
 from arno.dialects.chat.reasons import canonical_reason
-from arno.dialects.chat.residue import keep, residue_of
+from arno.dialects.chat.residue import (
+    DIALECT,
+    integer,
+    items,
+    keep,
+    number_of,
+    residue_of,
+    text,
+)
 from arno.dialects.chat.tool_calls import (
     CallAssembler,
     FragmentError,
@@ -56,6 +65,14 @@ from arno.wire.sse import SSEFrame
 DONE = b"[DONE]"
 TEXT, REFUSAL, AUDIO = "text", "refusal", "audio"
 """Keys of the parts that a choice has at most one of open at a time."""
+
+
+class _Ended(Exception):
+    """What the document says next ends the stream."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 class _Choice:
@@ -132,53 +149,61 @@ class ChatStreamDecoder:
             error = document
         if error:
             return self._error(frame, document, error)
-        try:
-            events = tuple(self._events(document))
-        except FragmentError as fault:
-            return self._fail(frame, document, f"a tool call cannot be put together: {fault}")
-        if events and isinstance(events[-1], StreamError):
-            self._ended = True
-        return Batch(frame, document, events, regular=self._regular)
-
-    def _error(self, frame: SSEFrame, document: dict[str, Json], error: Json) -> Batch:
-        """An error member ends the stream; usage beside it still counts."""
         events: list[Event] = []
+        try:
+            for event in self._events(document):
+                events.append(event)
+        except FragmentError as fault:
+            events += self._end(self._broken_call(fault), document)
+        except _Ended as end:
+            events += self._end(end.failure, document)
+        return Batch(frame, document, tuple(events), regular=self._regular)
+
+    def _end(self, failure: Failure, document: Mapping[str, Json]) -> Iterator[Event]:
+        """The last events of a document that ends in a failure; usage beside it still counts."""
+        self._ended = True
         usage = decode_usage(document.get("usage"))
         if usage is not None and self._started:
-            events.append(UsageUpdate(usage))
-        self._ended = True
-        events.append(StreamError(decode_error(error, self._stage)))
-        return Batch(frame, document, tuple(events), regular=isinstance(error, Mapping))
+            yield UsageUpdate(usage)
+        yield StreamError(failure)
+
+    def _broken_call(self, fault: FragmentError) -> Failure:
+        return self._invalid(f"a tool call cannot be put together: {fault}")
+
+    def _error(self, frame: SSEFrame, document: dict[str, Json], error: Json) -> Batch:
+        """An error member ends the stream."""
+        events = tuple(self._end(decode_error(error, self._stage), document))
+        return Batch(frame, document, events, regular=isinstance(error, Mapping))
 
     def _events(self, document: Mapping[str, Json]) -> Iterator[Event]:
         choices = document.get("choices") or ()
         usage = decode_usage(document.get("usage"))
-        if not self._started and (choices or usage is not None or document.get("id")):
+        if not isinstance(choices, list | tuple):
+            raise _Ended(self._invalid("choices of an event is no array"))
+        if not self._started and (choices or usage is not None):
             self._started = True
             yield ResponseStart(
-                id=_text(document.get("id")),
-                model=_text(document.get("model")),
-                served_by=_text(document.get("provider")),
-                created=_integer(document.get("created")),
+                id=text(document.get("id")),
+                model=text(document.get("model")),
+                served_by=text(document.get("provider")),
+                created=integer(document.get("created")),
             )
-        if not isinstance(choices, list | tuple):
-            raise FragmentError("choices is no array")
         for position, choice in enumerate(choices):
-            if isinstance(choice, Mapping):
-                yield from self._choice(choice, position)
+            if not isinstance(choice, Mapping):
+                raise _Ended(self._invalid(f"choice {position} of an event is no object"))
+            yield from self._choice(choice, position)
         if usage is not None:
             yield UsageUpdate(usage)
 
     def _choice(self, wire: Mapping[str, Json], position: int) -> Iterator[Event]:
-        index = wire.get("index")
-        number = index if isinstance(index, int) else position
+        number = number_of(wire, position)
         choice = self._choices.setdefault(number, _Choice(number))
         delta = wire.get("delta")
         if isinstance(delta, Mapping):
             yield from self._reasoning(choice, delta)
             yield from self._content(choice, delta.get("content"))
             yield from self._extras(choice, delta)
-            for entry in delta.get("tool_calls") or ():
+            for entry in items(delta.get("tool_calls")):
                 yield from self._fragment(choice, entry)
         logprobs = wire.get("logprobs")
         if logprobs and TEXT in choice.open:
@@ -192,12 +217,10 @@ class ChatStreamDecoder:
         choice.finished = True
         has_calls = bool(choice.assembler.calls)
         reason = canonical_reason(word, has_calls=has_calls)
-        native = _text(wire.get("native_finish_reason")) or word
+        native = text(wire.get("native_finish_reason")) or word
         if reason is FinishReason.ERROR:
             message = f"upstream ended the answer with an error ({native})"
-            failure = Failure(FailureKind.SERVER, message, retryable=True, stage=self._stage)
-            yield StreamError(failure)
-            return
+            raise _Ended(Failure(FailureKind.SERVER, message, retryable=True, stage=self._stage))
         if reason.value != word:
             self._regular = False
         yield ChoiceEnd(choice.number, reason, native)
@@ -231,7 +254,7 @@ class ChatStreamDecoder:
             for choice in began:
                 yield from self._late_end(choice)
         except FragmentError as fault:
-            yield StreamError(self._invalid(f"a tool call cannot be put together: {fault}"))
+            yield StreamError(self._broken_call(fault))
             return
         yield ResponseEnd()
 
@@ -269,29 +292,35 @@ class ChatStreamDecoder:
         elif isinstance(content, list):
             for block in content:
                 yield from self._block(choice, decode_block(block))
+        elif not is_empty(content):
+            yield from self._whole(choice, OpaquePart(dialect=DIALECT, document=content))
 
     def _block(self, choice: _Choice, part: Part) -> Iterator[Event]:
         """A block of a content list: text and reasoning continue, anything else is whole."""
         if isinstance(part, TextPart):
-            yield from self._text(choice, TEXT, TextPart(), part.text)
+            if part.text:
+                yield from self._text(choice, TEXT, TextPart(), part.text)
+            yield from self._annotations(choice, part.annotations)
         elif isinstance(part, ReasoningPart):
             yield from self._reasoning_piece(choice, "content", part)
         else:
             yield from self._whole(choice, part)
 
     def _whole(self, choice: _Choice, part: Part) -> Iterator[Event]:
-        start = self._start_part(choice, object(), part)
-        yield start
+        yield self._start_part(choice, object(), part)
+
+    def _annotations(self, choice: _Choice, annotations: Sequence[Json]) -> Iterator[Event]:
+        for annotation in annotations:
+            if TEXT not in choice.open:
+                yield self._start_part(choice, TEXT, TextPart())
+            yield PartDelta(choice.open[TEXT], Slot.ANNOTATION, annotation)
 
     def _extras(self, choice: _Choice, delta: Mapping[str, Json]) -> Iterator[Event]:
         refusal = delta.get("refusal")
         if isinstance(refusal, str) and refusal:
             yield from self._text(choice, REFUSAL, RefusalPart(), refusal)
-        for annotation in delta.get("annotations") or ():
-            if TEXT not in choice.open:
-                yield self._start_part(choice, TEXT, TextPart())
-            yield PartDelta(choice.open[TEXT], Slot.ANNOTATION, annotation)
-        for image in delta.get("images") or ():
+        yield from self._annotations(choice, items(delta.get("annotations")))
+        for image in items(delta.get("images")):
             yield from self._whole(choice, with_member(decode_block(image), "images"))
         if delta.get("audio"):
             yield from self._audio(choice, decode_audio_answer(delta["audio"]))
@@ -301,6 +330,8 @@ class ChatStreamDecoder:
             yield from self._whole(choice, part)
             return
         if AUDIO not in choice.open:
+            if not (part.id or part.data or part.transcript):
+                return
             empty = MediaPart(kind=part.kind, id=part.id, ext=part.ext)
             yield self._start_part(choice, AUDIO, empty)
         if part.data:
@@ -310,20 +341,17 @@ class ChatStreamDecoder:
 
     def _reasoning(self, choice: _Choice, delta: Mapping[str, Json]) -> Iterator[Event]:
         """The structured details win over the strings, which repeat the same text."""
-        details = delta.get(DETAILS)
-        if isinstance(details, list) and details:
-            for detail in details:
-                part = decode_detail(detail)
-                if isinstance(part, ReasoningPart):
-                    key = (part.form, _integer(residue_of(part.ext).get("index")))
-                    yield from self._reasoning_piece(choice, key, part)
-                else:
-                    yield from self._whole(choice, part)
-            return
+        details = [decode_detail(detail) for detail in items(delta.get(DETAILS))]
+        for part in details:
+            if isinstance(part, ReasoningPart):
+                key = (part.form, integer(residue_of(part.ext).get("index")))
+                yield from self._reasoning_piece(choice, key, part)
+            else:
+                yield from self._whole(choice, part)
         member = text_member(delta)
-        if member is not None:
-            part = ReasoningPart(text=delta[member], ext=keep({"@member": member}))
-            yield from self._reasoning_piece(choice, member, part)
+        if member is not None and not is_readable(details):
+            piece = ReasoningPart(text=delta[member], ext=keep({"@member": member}))
+            yield from self._reasoning_piece(choice, member, piece)
 
     def _reasoning_piece(
         self, choice: _Choice, key: object, part: ReasoningPart
@@ -343,6 +371,9 @@ class ChatStreamDecoder:
 
     def _fragment(self, choice: _Choice, entry: Json) -> Iterator[Event]:
         fragment = read_fragment(entry)
+        if fragment.is_empty:
+            self._regular = False
+            return
         call = choice.assembler.attribute(fragment)
         before = call.announced
         if not is_uniform(fragment, call, announced_before=before):
@@ -370,11 +401,3 @@ class ChatStreamDecoder:
         yield start
         if call.arguments:
             yield PartDelta(start.index, Slot.ARGUMENTS, "".join(call.arguments))
-
-
-def _text(value: Json) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _integer(value: Json) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None

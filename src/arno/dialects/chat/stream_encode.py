@@ -104,6 +104,7 @@ class ChatStreamEncoder:
         self._calls: dict[int, int] = {}
         self._calls_of: dict[int, int] = {}
         self._details: dict[int, int] = {}
+        self._told: set[int] = set()
         self._finish: Document | None = None
         self._usage: Usage | None = None
         self._encoders: dict[type, Callable[[Any], bytes]] = {
@@ -137,16 +138,17 @@ class ChatStreamEncoder:
         self._head = head_of(self._stamp)
         return b""
 
-    def _delta(self, choice: int, delta: Document) -> bytes:
+    def _delta(self, choice: int, delta: Document, **members: Json) -> bytes:
         return self._flush() + chunk(
             {
                 **self._head,
                 "choices": [
                     {
                         "index": choice,
-                        "delta": {"role": "assistant", **delta},
+                        "delta": {"content": "", "role": "assistant", **delta},
                         "finish_reason": None,
                         "native_finish_reason": None,
+                        **members,
                     }
                 ],
             }
@@ -162,13 +164,20 @@ class ChatStreamEncoder:
             initial = part.text or part.sealed or part.signature
             return self._delta(event.choice, self._detail(event.index, part)) if initial else b""
         if isinstance(part, TextPart | RefusalPart):
-            key = "content" if isinstance(part, TextPart) else "refusal"
-            return self._delta(event.choice, {key: part.text}) if part.text else b""
+            return self._text_start(part, event.choice)
         if isinstance(part, MediaPart):
             return self._delta(event.choice, _media(part))
         if isinstance(part, OpaquePart) and part.dialect == DIALECT:
             return self._delta(event.choice, _opaque_delta(part))
         return b""
+
+    def _text_start(self, part: TextPart | RefusalPart, choice: int) -> bytes:
+        if isinstance(part, RefusalPart):
+            return self._delta(choice, {"refusal": part.text}) if part.text else b""
+        if part.annotations:
+            members = {"content": part.text, "annotations": list(part.annotations)}
+            return self._delta(choice, members)
+        return self._delta(choice, {"content": part.text}) if part.text else b""
 
     def _call_start(self, index: int, part: ToolCallPart, choice: int) -> bytes:
         position = self._calls_of.get(choice, 0)
@@ -180,6 +189,10 @@ class ChatStreamEncoder:
 
     def _part_delta(self, event: PartDelta) -> bytes:
         part, choice = self._parts[event.index]
+        if event.slot is Slot.LOGPROBS:
+            return self._delta(choice, {}, logprobs=event.value)
+        if event.slot is Slot.SIGNATURE and not isinstance(part, ReasoningPart):
+            return b""  # the dialect has no place for it
         return self._delta(choice, self._delta_of(event, part))
 
     def _delta_of(self, event: PartDelta, part: Part) -> Document:
@@ -220,6 +233,9 @@ class ChatStreamEncoder:
         return document
 
     def _choice_end(self, event: ChoiceEnd) -> bytes:
+        if event.choice in self._told:
+            return b""  # the first reason counts
+        self._told.add(event.choice)
         before = self._flush()
         choice = {
             "index": event.choice,
@@ -229,6 +245,11 @@ class ChatStreamEncoder:
         }
         self._finish = {**self._head, "choices": [choice]}
         return before if not self._include_usage else before + self._flush()
+
+    def _untold_ends(self) -> bytes:
+        """A choice that never said why it ended: to a client, no finish would mean a cut."""
+        began = {choice for _, choice in self._parts.values()}
+        return b"".join(self._choice_end(ChoiceEnd(number)) for number in sorted(began))
 
     def _keep_usage(self, event: UsageUpdate) -> bytes:
         self._usage = event.usage
@@ -242,6 +263,7 @@ class ChatStreamEncoder:
         return chunk(document)
 
     def _response_end(self, event: ResponseEnd) -> bytes:
+        before = self._untold_ends()
         usage: Document | None = None
         if self._usage is not None:
             usage = priced(self._usage, self._pricer, self._stamp.provider)
@@ -251,7 +273,7 @@ class ChatStreamEncoder:
         last = self._flush()
         if usage is not None:
             last += chunk({**self._head, "choices": [], "usage": usage})
-        return last + DONE
+        return before + last + DONE
 
     def _error(self, event: StreamError) -> bytes:
         """A failure after a finish that waited: the finish is never said."""

@@ -23,6 +23,7 @@ from collections.abc import Mapping
 import msgspec
 
 from arno.canon.ext import Json
+from arno.dialects.chat.residue import integer, text
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 
@@ -39,6 +40,11 @@ class Fragment(msgspec.Struct, frozen=True, gc=False):
     name: str | None
     arguments: str
     kind: str
+
+    @property
+    def is_empty(self) -> bool:
+        """True if the entry says nothing at all: it can be left out without a guess."""
+        return self.index is None and self.id is None and self.name is None and not self.arguments
 
 
 class OpenCall:
@@ -85,21 +91,22 @@ def read_fragment(entry: Json) -> Fragment:
         body = {}
     if not isinstance(body, Mapping):
         raise FragmentError(f"{kind} of a tool call is not an object")
-    index = entry.get("index")
     arguments = body.get("input" if kind == "custom" else "arguments")
     if arguments is None:
         arguments = ""
     return Fragment(
-        index=index if isinstance(index, int) else None,
-        id=_text(entry.get("id")),
-        name=_text(body.get("name")),
+        index=integer(entry.get("index")),
+        id=call_id_of(entry),
+        name=text(body.get("name")),
         arguments=arguments if isinstance(arguments, str) else json.dumps(arguments).decode(),
         kind=kind,
     )
 
 
-def _text(value: Json) -> str | None:
-    return value if isinstance(value, str) and value else None
+def call_id_of(entry: Mapping[str, Json]) -> str | None:
+    """The id of a call as text (some hosts count in numbers), None if it has none."""
+    value = entry.get("id")
+    return str(value) if integer(value) is not None else text(value)
 
 
 class CallAssembler:

@@ -22,17 +22,20 @@ from arno.canon.parts import (
     TextPart,
     ToolCallPart,
 )
-from arno.dialects.chat.content import decode_block, decode_content, encode_content, encode_media
+from arno.dialects.chat.content import decode_block, encode_content, encode_media, take_content
 from arno.dialects.chat.reasoning import (
     DETAILS,
     decode_detail,
     encode_reasoning,
+    is_readable,
     text_member,
 )
 from arno.dialects.chat.residue import (
     DIALECT,
     Document,
+    all_text,
     give,
+    integer,
     is_native,
     keep,
     merge,
@@ -41,6 +44,8 @@ from arno.dialects.chat.residue import (
 )
 from arno.wire import json
 
+LISTS = ("tool_calls", "images", DETAILS)
+AUDIO_MEMBERS = ("id", "data", "transcript")
 TURN_MEMBERS = ("content", "refusal", "tool_calls", "annotations", "images", "audio", DETAILS)
 
 
@@ -48,9 +53,12 @@ def decode_turn(message: Mapping[str, Json]) -> tuple[tuple[Part, ...], dict[str
     """Parts of a message, and what no part carries (role, name, empty members, unknown keys)."""
     values, residue = take(message, *TURN_MEMBERS)
     parts: list[Part] = []
-    if isinstance(values.get(DETAILS), list):
-        parts.extend(decode_detail(detail) for detail in values[DETAILS])
-    elif (member := text_member(message)) is not None:
+    for name in LISTS:
+        if name in values and not isinstance(values[name], list):
+            residue[name] = values.pop(name)
+    parts.extend(decode_detail(detail) for detail in values.get(DETAILS, []))
+    member = text_member(message)
+    if member is not None and not is_readable(parts):
         residue.pop(member)
         parts.append(ReasoningPart(text=message[member], ext=keep({"@member": member})))
     parts.extend(_decode_body(values, residue))
@@ -59,14 +67,18 @@ def decode_turn(message: Mapping[str, Json]) -> tuple[tuple[Part, ...], dict[str
 
 
 def _decode_body(values: Mapping[str, Json], residue: dict[str, Json]) -> list[Part]:
-    parts: list[Part] = list(decode_content(values["content"])) if "content" in values else []
+    parts: list[Part] = list(take_content(values, residue))
     if "annotations" in values:
         _annotate(parts, values["annotations"], residue)
-    if "refusal" in values:
-        parts.append(RefusalPart(text=str(values["refusal"])))
+    if isinstance(values.get("refusal"), str):
+        parts.append(RefusalPart(text=values["refusal"]))
+    elif "refusal" in values:
+        residue["refusal"] = values["refusal"]
     for image in values.get("images", []):
         parts.append(with_member(decode_block(image), "images"))
-    if "audio" in values:
+    if "audio" in values and says_nothing(values["audio"]):
+        residue["audio"] = values["audio"]
+    elif "audio" in values:
         parts.append(decode_audio_answer(values["audio"]))
     return parts
 
@@ -86,11 +98,16 @@ def with_member(part: Part, member: str) -> Part:
     return msgspec.structs.replace(part, ext=keep(kept))
 
 
+def says_nothing(audio: Json) -> bool:
+    """True for the empty form of an audio member that some hosts put on every answer."""
+    return isinstance(audio, Mapping) and not take(audio, *AUDIO_MEMBERS)[0]
+
+
 def decode_audio_answer(audio: Json) -> Part:
     """The audio member of an answer, or a piece of it."""
-    if not isinstance(audio, Mapping):
+    values, residue = take(audio, *AUDIO_MEMBERS) if isinstance(audio, Mapping) else ({}, {})
+    if not isinstance(audio, Mapping) or not all_text(values):
         return OpaquePart(dialect=DIALECT, document=audio, ext=keep({"@member": "audio"}))
-    values, residue = take(audio, "id", "data", "transcript")
     kept = keep({"@member": "audio", **residue})
     return MediaPart(kind=MediaKind.AUDIO, ext=kept, **values)
 
@@ -105,13 +122,12 @@ def decode_tool_call(call: Json, position: int) -> Part:
     values, residue = take(call, "id", kind)
     inner, rest = take(body, "name", key)
     arguments = inner.get(key, "")
-    index = call.get("index")
     return ToolCallPart(
         call_id=str(values.get("id") or f"call_{position}"),
         name=str(inner.get("name", "")),
         arguments=arguments if isinstance(arguments, str) else json.dumps(arguments).decode(),
         kind=kind,
-        wire_index=index if isinstance(index, int) else None,
+        wire_index=integer(call.get("index")),
         ext=keep({**residue, kind: rest}),
     )
 

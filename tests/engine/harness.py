@@ -1,0 +1,280 @@
+"""One engine over scripted upstreams, a client that records, a clock that stands still.
+
+    async with ScriptedUpstream([...]) as up:
+        bench = Bench(plain=up.url)
+        client = await bench.serve(chat_body(stream=True))
+        assert client.text == ...
+        assert bench.entry.state == "success"
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections.abc import Callable
+
+from arno.dialects import DIALECTS
+from arno.engine import Call, Caller, Engine, EngineSettings, Outcome
+from arno.engine.delivery import Pace
+from arno.exchange.driver import Deadlines
+from arno.gateway.core import price_table
+from arno.ledger.entry import ExchangeEntry, GenerationEntry
+from arno.providers import Catalogue, Tables, load_catalogue
+from arno.store.memory import MemorySink
+from arno.transport.base import Transport
+from arno.transport.live import LivePool
+from arno.wire import json
+
+MODEL = "test/model"
+
+ENDPOINT = """
+[[endpoint]]
+slug = "{slug}"
+name = "{name}"
+dialect = "chat"
+base_url = "{url}"
+contract = {contract}
+transport = "live"
+finish_optional = false
+stream_usage = true
+"""
+
+SAME_ID = "same/model"
+"""A model that every endpoint serves under the id it is asked for by."""
+
+MODEL_ROW = """
+[[model]]
+id = "{model}"
+canonical_slug = "{model}"
+name = "Test"
+created = 1
+[model.served]
+"""
+
+PRICE = """
+[[price]]
+endpoint = "{slug}"
+model = "{model}"
+valid_from = "2020-01-01"
+source = "test"
+input = "1"
+output = "2"
+cache_read = "0.5"
+"""
+
+
+def catalogue_of(*rows: tuple[str, str, bool]) -> Catalogue:
+    """A catalogue of (slug, base URL, contract) rows that all serve `test/model`."""
+    endpoints = "".join(
+        ENDPOINT.format(slug=slug, name=slug.title(), url=url, contract=str(contract).lower())
+        for slug, url, contract in rows
+    )
+    models = MODEL_ROW.format(model=MODEL)
+    models += "".join(f'{slug} = "up/{slug}"\n' for slug, _, _ in rows)
+    models += MODEL_ROW.format(model=SAME_ID)
+    models += "".join(f'{slug} = "{SAME_ID}"\n' for slug, _, _ in rows)
+    prices = "".join(PRICE.format(slug=slug, model=MODEL) for slug, _, _ in rows)
+    tables = Tables(
+        endpoints=endpoints, models=models, prices=prices, names="[slugs]\n"
+    )
+    return load_catalogue(tables)
+
+
+class ManualClock:
+    """A clock that moves only when told to; timers run in order of their due time."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self._timers: list[tuple[float, int, Callable[[], None], list[bool]]] = []
+        self._numbers = itertools.count()
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall_ns(self) -> int:
+        return 1_800_000_000_000_000_000 + int((self.now - 1000) * 1e9)
+
+    def call_later(self, delay: float, callback: Callable[[], None]) -> ManualTimer:
+        live = [True]
+        heapq.heappush(self._timers, (self.now + delay, next(self._numbers), callback, live))
+        return ManualTimer(live)
+
+    async def advance(self, seconds: float) -> None:
+        """Let time pass, one timer at a time, and the loop work in between."""
+        until = self.now + seconds
+        while self._timers and self._timers[0][0] <= until:
+            due, _, callback, live = heapq.heappop(self._timers)
+            self.now = max(self.now, due)
+            if live[0]:
+                callback()
+            await settle_loop()
+        self.now = until
+        await settle_loop()
+
+
+class ManualTimer:
+    def __init__(self, live: list[bool]) -> None:
+        self._live = live
+
+    def cancel(self) -> None:
+        self._live[0] = False
+
+
+async def settle_loop() -> None:
+    """Give every ready task of the loop its turns."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+class Client:
+    """Records what a client is sent; `gate` cleared makes it a client that does not read."""
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.headers: dict[str, str] = {}
+        self.writes: list[bytes] = []
+        self.ended = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.changed = asyncio.Condition()
+
+    async def head(self, status: int, headers: tuple[tuple[str, str], ...]) -> None:
+        assert self.status is None, "a second head"
+        self.status = status
+        self.headers = dict(headers)
+        await self._tell()
+
+    async def body(self, data: bytes) -> None:
+        assert self.status is not None, "a body before the head"
+        assert not self.ended, "a body after the end"
+        await self.gate.wait()
+        self.writes.append(data)
+        await self._tell()
+
+    async def end(self) -> None:
+        assert not self.ended, "a second end"
+        self.ended = True
+        await self._tell()
+
+    async def _tell(self) -> None:
+        async with self.changed:
+            self.changed.notify_all()
+
+    async def until(self, condition: Callable[[Client], bool]) -> None:
+        """Wait until `condition` holds."""
+        async with self.changed:
+            await self.changed.wait_for(lambda: condition(self))
+
+    @property
+    def bytes(self) -> bytes:
+        return b"".join(self.writes)
+
+    @property
+    def documents(self) -> list:
+        """The JSON documents of a stream, without the end mark."""
+        blocks = [b for b in self.bytes.split(b"\n\n") if b.startswith(b"data: {")]
+        return [json.loads(block[6:]) for block in blocks]
+
+    @property
+    def document(self):
+        return json.loads(self.bytes)
+
+    @property
+    def is_done(self) -> bool:
+        """True if the stream said `[DONE]`."""
+        return b"data: [DONE]" in self.bytes
+
+
+def chat_body(**members: object) -> bytes:
+    """A request; keywords are added to it."""
+    base = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
+    return json.dumps({**base, **members})
+
+
+class Bench:
+    """An engine with its ledger. `plain`, `contract`: base URLs of endpoints by slug."""
+
+    def __init__(
+        self,
+        *rows: tuple[str, str, bool],
+        transport: Transport | None = None,
+        clock: ManualClock | None = None,
+        deadlines: Deadlines = Deadlines(),
+        pace: Pace = Pace(),
+        **urls: str,
+    ) -> None:
+        made = tuple((slug, url, slug == "contract") for slug, url in urls.items())
+        self.sink = MemorySink()
+        self.clock = clock
+        self.transport = transport or LivePool()
+        catalogue = catalogue_of(*rows, *made)
+        self.engine = Engine(
+            catalogue=catalogue,
+            prices=price_table(catalogue),
+            transports={"live": self.transport},
+            sink=self.sink,
+            clock=clock,
+            settings=EngineSettings(deadlines=deadlines, pace=pace),
+        )
+        self.outcome: Outcome | None = None
+        self._numbers = itertools.count(1)
+
+    def call(self, body: bytes) -> Call:
+        envelope = DIALECTS["chat"].peek(body)
+        return Call(
+            generation_id=f"gen-{next(self._numbers)}",
+            caller=Caller(key_id="k"),
+            dialect="chat",
+            envelope=envelope,
+            body=body,
+            created_ns=1_800_000_000_000_000_000,
+        )
+
+    async def serve(self, body: bytes, client: Client | None = None) -> Client:
+        """Serve one request to its end."""
+        client = client or Client()
+        self.outcome = await self.engine.serve(self.call(body), client)
+        return client
+
+    def begin(self, body: bytes) -> tuple[asyncio.Task[Outcome], Client]:
+        """Begin to serve one request."""
+        client = Client()
+        return asyncio.ensure_future(self.engine.serve(self.call(body), client)), client
+
+    @property
+    def entry(self) -> GenerationEntry:
+        """The newest generation in the ledger."""
+        return self.sink.recent(1)[0].generation
+
+    @property
+    def exchanges(self) -> tuple[ExchangeEntry, ...]:
+        """The attempts of the newest generation."""
+        return self.sink.recent(1)[0].exchanges
+
+
+def chunk(delta: dict | None = None, finish: str | None = None, **members: object) -> bytes:
+    """One SSE chunk of an upstream's stream."""
+    choice = {"index": 0, "delta": delta or {}, "finish_reason": finish}
+    head = {"id": "up-1", "object": "chat.completion.chunk", "created": 7, "model": "up/m"}
+    return b"data: " + json.dumps({**head, "choices": [choice], **members}) + b"\n\n"
+
+
+def usage_chunk(**usage: object) -> bytes:
+    """The chunk that only tells usage."""
+    return chunk(choices=[], usage=usage)
+
+
+DONE = b"data: [DONE]\n\n"
+HELLO = (chunk({"role": "assistant", "content": "Hel"}), chunk({"content": "lo"}))
+STOP = chunk({}, "stop")
+USAGE = usage_chunk(prompt_tokens=10, completion_tokens=5, total_tokens=15)
+
+
+def answer(content: str = "Hello", finish: str = "stop", **members: object) -> bytes:
+    """A whole answer."""
+    message = {"role": "assistant", "content": content}
+    choice = {"index": 0, "message": message, "finish_reason": finish}
+    usage = {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15}
+    head = {"id": "up-1", "object": "chat.completion", "created": 7, "model": "up/m"}
+    return json.dumps({**head, "choices": [choice], "usage": usage, **members})
