@@ -92,7 +92,11 @@ ERRORS = [
     ("echo", '{"text": "a", "x": 1}', "Object contains unknown field `x`"),
     ("echo", "[" * 100_000, "The arguments "),
     ("echo", '{"text": "\ud800"}', "The arguments are not valid JSON: "),
-    ("takes_even", '{"number": {"value": 1}}', "do not fit the tool 'takes_even': LookupError: odd"),
+    (
+        "takes_even",
+        '{"number": {"value": 1}}',
+        "do not fit the tool 'takes_even': LookupError: odd",
+    ),
     ("fails", '{"text": "broken"}', "The tool failed: ValueError: broken"),
     ("fails_async", '{"text": "broken"}', "The tool failed: ValueError: broken"),
     ("stops", "", "The tool failed: StopIteration: no more"),

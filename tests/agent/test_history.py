@@ -68,7 +68,10 @@ REPAIRS: dict[str, tuple[list[Message], list[str]]] = {
         [asks("a", "b"), Message(Role.TOOL, (part("a"), TextPart(text="?"), part("b")))],
         ["assistant a b", "tool a: ok", "tool b: ok"],
     ),
-    "a tool message without a result": ([HELLO, Message(Role.TOOL, (TextPart(text="?"),))], ["user"]),
+    "a tool message without a result": (
+        [HELLO, Message(Role.TOOL, (TextPart(text="?"),))],
+        ["user"],
+    ),
     "a call that the provider runs": ([PROVIDER_CALL], ["assistant s"]),
 }
 

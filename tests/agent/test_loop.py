@@ -39,9 +39,7 @@ HALF: Call = ("h", "add", '{"x": ')
 STOP, LENGTH, FILTER = FinishReason.STOP, FinishReason.LENGTH, FinishReason.CONTENT_FILTER
 
 
-def answered(
-    text: str = "", calls: Sequence[Call] = (), reason: FinishReason = STOP
-) -> Answered:
+def answered(text: str = "", calls: Sequence[Call] = (), reason: FinishReason = STOP) -> Answered:
     return Answered(response(text, calls, reason))
 
 
@@ -199,7 +197,12 @@ def test_a_given_history_is_repaired() -> None:
 class TestStepCap:
     def test_the_last_steps_tools_run_and_their_results_are_kept(self) -> None:
         loop = started(max_steps=2)
-        events = [answered("", [A]), ToolDone(0, "1"), answered("", [B]), ToolDone(0, "2")]
+        events: list[LoopEvent] = [
+            answered("", [A]),
+            ToolDone(0, "1"),
+            answered("", [B]),
+            ToolDone(0, "2"),
+        ]
         assert say(play(loop, Start(), *events)) == "step limit"
         assert outline(loop.messages) == [
             "user",
@@ -211,7 +214,7 @@ class TestStepCap:
 
     def test_an_answer_in_the_last_step_is_an_answer(self) -> None:
         loop = started(max_steps=2)
-        events = [answered("", [A]), ToolDone(0, "1"), answered("done")]
+        events: list[LoopEvent] = [answered("", [A]), ToolDone(0, "1"), answered("done")]
         assert say(play(loop, Start(), *events)) == "answered"
 
     def test_counts_the_steps_of_this_run_alone(self) -> None:
@@ -322,7 +325,9 @@ def test_while_tools_run_the_history_says_so() -> None:
 
 CALLS = st.lists(st.sampled_from([A, B, HALF, ("c", "add", "")]), max_size=4)
 ANSWERS = st.builds(answered, st.sampled_from(["", "text"]), CALLS, st.sampled_from(FinishReason))
-ENDS = st.sampled_from([Cancelled(), Failed(BROKEN), Cancelled(response("t", [A, B]).choices[0].parts)])
+ENDS: st.SearchStrategy[LoopEvent] = st.sampled_from(
+    [Cancelled(), Failed(BROKEN), Cancelled(response("t", [A, B]).choices[0].parts)]
+)
 
 
 @given(st.data())

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from arno.agent.result import COUNTS, RunResult, Step, add_usage, reported_cost
@@ -69,7 +70,7 @@ def test_a_small_cost_is_written_without_an_exponent() -> None:
 
 
 def test_every_count_of_usage_is_added() -> None:
-    one = Usage(**dict.fromkeys(COUNTS, 1))
+    one = msgspec.convert(dict.fromkeys(COUNTS, 1), Usage)
     total = add_usage([one, one])
     assert total is not None
     assert [getattr(total, name) for name in COUNTS] == [2] * len(COUNTS)

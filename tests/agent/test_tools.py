@@ -63,11 +63,8 @@ def test_definition_is_what_the_model_is_told() -> None:
 
 def test_the_function_stays_callable_and_keeps_its_name() -> None:
     assert weather("Rome") == "sunny in Rome"
-    assert (weather.name, weather.__name__, repr(weather)) == (
-        "weather",
-        "weather",
-        "Tool('weather')",
-    )
+    assert (weather.name, weather.__doc__) == ("weather", weather.function.__doc__)
+    assert repr(weather) == "Tool('weather')"
 
 
 def test_docstring_parameters_become_descriptions() -> None:
@@ -137,7 +134,10 @@ def keywords(**values: int) -> None: ...
 def by_position(x: int, /) -> None: ...
 
 
-def unknown(x: "Nowhere") -> None: ...
+def unknown(x) -> None: ...
+
+
+unknown.__annotations__["x"] = "Nowhere"
 
 
 def unsupported(x: complex) -> None: ...
@@ -196,7 +196,11 @@ def test_empty_text_is_an_empty_object() -> None:
         ("[]", msgspec.ValidationError, "Expected `object`, got `array`"),
         ("null", msgspec.ValidationError, "Expected `object`, got `null`"),
         ("{}", msgspec.ValidationError, "missing required field `location`"),
-        ('{"location": 1}', msgspec.ValidationError, "Expected `str`, got `int` - at `\\$.location"),
+        (
+            '{"location": 1}',
+            msgspec.ValidationError,
+            "Expected `str`, got `int` - at `\\$.location",
+        ),
         ('{"location": "a", "b": 1}', msgspec.ValidationError, "unknown field `b`"),
         ('{"city": "a"}', msgspec.ValidationError, "unknown field `city`"),
     ],
@@ -214,8 +218,8 @@ def test_types_are_not_bent(annotation: Any, text: str) -> None:
     def f(x): ...
 
     f.__annotations__["x"] = annotation
-    with pytest.raises(msgspec.ValidationError, match="at `\\$.x`"):
-        Tool(f).decode('{"x": %s}' % text)
+    with pytest.raises(msgspec.ValidationError, match=r"at `\$.x`"):
+        Tool(f).decode(f'{{"x": {text}}}')
 
 
 def test_plain_functions_become_tools_by_name() -> None:

@@ -96,18 +96,23 @@ def test_text_in_a_parts_start_is_shown_too() -> None:
 
 def test_other_choices_and_calls_of_the_provider_are_not_shown() -> None:
     search = ToolCallPart(call_id="s", name="search", executor=Executor.PROVIDER)
-    watched, shown = watch(
+    other: list[Event] = [
+        PartStart(0, TextPart(), choice=1),
+        PartDelta(0, Slot.TEXT, "other"),
+        PartEnd(0),
+    ]
+    watched, shown = watch(other)
+    assert shown == []
+    assert watched.first_token_s is None
+    _, shown = watch(
         [
-            PartStart(0, TextPart(), choice=1),
-            PartDelta(0, Slot.TEXT, "other"),
-            PartEnd(0),
+            *other,
             PartStart(1, search),
             PartDelta(1, Slot.ARGUMENTS, "{}"),
             PartEnd(1),
         ]
     )
     assert shown == []
-    assert watched.first_token_s is None
 
 
 def test_first_output_is_the_first_piece_that_says_something() -> None:

@@ -143,6 +143,12 @@ def test_a_literal_that_readers_damage_is_double_quoted(text):
     assert written(text).startswith('"')
 
 
+@pytest.mark.parametrize("style", [OURS, GOCCY])
+def test_a_lone_equals_sign_is_quoted_since_yaml_1_1_readers_refuse_it(style):
+    assert written("=", style) == '"="'
+    assert written("==", style) == "=="
+
+
 def test_a_literal_whose_digit_would_lie_is_double_quoted():
     style = Style(indent=4, compact=False)
     assert write_scalar("\na", style, 12, 8).startswith("|4-")

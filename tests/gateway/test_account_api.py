@@ -14,7 +14,7 @@ BOB = {"Authorization": "Bearer sk-bob-0123456789abcdefgh"}
 KEYS = [("alice", "sk-alice-0123456789abcdef"), ("bob", "sk-bob-0123456789abcdefgh")]
 
 # Wednesday, 18 November 2026, 12:00 UTC.
-NOON_MS = 1795003200_000
+NOON_MS = 1_795_003_200_000
 DAY_MS = 86_400_000
 
 ENTRY = GenerationEntry(

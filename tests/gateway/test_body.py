@@ -225,6 +225,15 @@ def test_a_head_beyond_its_bounds_is_refused(small, fields, target, status):
     assert int(answer.split(b" ")[1]) == status
 
 
+def test_a_target_that_comes_in_pieces_is_not_cut_to_its_first(small):
+    url, _ = small
+    with connect(url) as client:
+        client.send(b"GET /healthz")
+        get(url, "/healthz")
+        client.send(b"a" * 100_000 + b" HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n")
+        assert b" 414 " in client.read_to_end()[:20]
+
+
 def test_a_head_that_never_ends_is_cut_off(small):
     url, _ = small
     with connect(url) as client:

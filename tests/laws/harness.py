@@ -9,11 +9,11 @@ from arno.canon.events import TERMINAL, Event, ResponseEnd, StreamError
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.fold import Fold, fold
 from arno.canon.order import OrderChecker
-from arno.canon.response import Response
+from arno.canon.response import FinishReason, Response
 from arno.canon.usage import Usage
 from arno.dialects import DIALECTS
 from arno.dialects.base import Dialect, Stamp, StreamDecoder
-from arno.wire import SSEDecoder, SSEFrame
+from arno.wire import SSEDecoder, SSEFrame, json
 
 CHAT: Dialect = DIALECTS["chat"]
 
@@ -73,6 +73,22 @@ def failed(events: Sequence[Event]) -> bool:
     return isinstance(events[-1], StreamError)
 
 
+def finish_place(frames: list[SSEFrame]) -> int:
+    """The place of the last frame in which a choice finishes for the first time."""
+    seen: set[int] = set()
+    place = -1
+    for number, frame in enumerate(frames):
+        if frame.data is None or frame.data == b"[DONE]":
+            continue
+        document = json.loads(frame.data)
+        assert isinstance(document, dict)
+        for choice in document.get("choices") or ():
+            if choice.get("finish_reason") and choice["index"] not in seen:
+                seen.add(choice["index"])
+                place = number
+    return place
+
+
 def encode(
     events: Iterable[Sequence[Event]], *, include_usage: bool = True, stamp: Stamp | None = None
 ) -> bytes:
@@ -87,15 +103,27 @@ def folded(events: list[Event]) -> Response:
     return result.response
 
 
+def told(answer: Response) -> Response:
+    """What a client reads of `answer` on a chat stream.
+
+    A stream says why each choice ends, else it would look cut; and the word it says stands for
+    the upstream's own word where that is not known.
+    """
+    choices = []
+    for choice in answer.choices:
+        reason = choice.reason or FinishReason.STOP
+        native = choice.native_reason or reason.value
+        choices.append(msgspec.structs.replace(choice, reason=reason, native_reason=native))
+    return msgspec.structs.replace(answer, choices=tuple(choices))
+
+
 def bare(value: Any, *, without: frozenset[str] = frozenset()) -> Any:
     """A canonical value as plain data, without residue and the fields named in `without`."""
     hidden = NEVER_COMPARED | without
     if isinstance(value, msgspec.Struct):
-        return {
-            name: bare(getattr(value, name), without=without)
-            for name in ("__struct_config__", *value.__struct_fields__)
-            if name not in hidden and name != "__struct_config__"
-        } | {"": type(value).__name__}
+        fields = [name for name in value.__struct_fields__ if name not in hidden]
+        members = {name: bare(getattr(value, name), without=without) for name in fields}
+        return {"": type(value).__name__, **members}
     if isinstance(value, tuple | list):
         return [bare(item, without=without) for item in value]
     return value

@@ -36,8 +36,14 @@ BAD_STATUS = {
 }
 """Answers that are refusals with their status: tested as failures, not as completions."""
 
-FAILED_STREAMS: dict[str, str] = {}
-"""Streams with status 200 that the upstream itself ended as a failure, and how."""
+FAILED_STREAMS = {
+    # `event: error` and no end mark: the model's call did not fit the tool's schema.
+    f"{_GROQ}/test_tool_use_failed_error_streaming.yaml#0": (400, "tool_use_failed"),
+    f"{_GROQ}/test_tool_use_failed_error_streaming_with_text.yaml#0": (400, "tool_use_failed"),
+    # An error member beside a choice, behind two finish reasons `length`.
+    f"{_OPENROUTER}/test_openrouter_stream_error.yaml#0": (400, "400"),
+}
+"""Streams with status 200 that the upstream itself ended as a failure: its status and code."""
 
 
 class Rewrite(StrEnum):
@@ -96,11 +102,6 @@ class Recording(msgspec.Struct, frozen=True):
     def original(self) -> str:
         """The id of the recording that a rewrite was made from."""
         return self.id.removesuffix(f"~{self.rewrite}")
-
-    @property
-    def failed(self) -> str:
-        """How the upstream ended the stream itself, "" if it did not fail."""
-        return FAILED_STREAMS.get(self.id, "")
 
 
 def _rows(name: str) -> Iterator[Recording]:

@@ -40,18 +40,19 @@ def record(number=0, key_id="key", exchanges=1, **fields):
     return LedgerRecord(generation, attempts)
 
 
-def full_record():
-    """A record with every field set, to something that is not its default."""
-    tokens = {
-        "input_tokens": 1,
-        "output_tokens": 2,
-        "cache_read_tokens": 3,
-        "cache_write_tokens": 4,
-        "cache_write_1h_tokens": 5,
-        "reasoning_tokens": 6,
-        "tokens_basis": "estimated",
-    }
-    generation = GenerationEntry(
+ALL_TOKENS = {
+    "input_tokens": 1,
+    "output_tokens": 2,
+    "cache_read_tokens": 3,
+    "cache_write_tokens": 4,
+    "cache_write_1h_tokens": 5,
+    "reasoning_tokens": 6,
+    "tokens_basis": "estimated",
+}
+
+
+def _full_generation():
+    return GenerationEntry(
         id="gen-full",
         key_id="key \N{SNOWMAN} 'quoted' \"twice\"",
         created_at_ms=2**53,
@@ -68,7 +69,7 @@ def full_record():
         stage="mid_stream",
         finish_reason="error",
         native_finish_reason="aborted\nby nobody",
-        **tokens,
+        **ALL_TOKENS,
         cost_nano=2**63 - 1,
         cost_basis="estimated",
         cost_reported="9223372036.854775807",
@@ -87,7 +88,10 @@ def full_record():
         losses=("/tools/0 dropped", "b"),
         anomalies=("zero_usage",),
     )
-    exchange = ExchangeEntry(
+
+
+def _full_exchange():
+    return ExchangeEntry(
         generation_id="gen-full",
         attempt=1,
         endpoint="e",
@@ -100,12 +104,16 @@ def full_record():
         http_status=529,
         error_kind="provider_overloaded",
         retryable=False,
-        **tokens,
+        **ALL_TOKENS,
         cost_nano=12,
         cost_basis="priced",
         first_byte_ms=13,
     )
-    return LedgerRecord(generation, (exchange,))
+
+
+def full_record():
+    """A record with every field set, to something that is not its default."""
+    return LedgerRecord(_full_generation(), (_full_exchange(),))
 
 
 STATES = ("success", "cancelled", "truncated", "error", "refused")

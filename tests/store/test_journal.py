@@ -168,6 +168,16 @@ def test_a_damaged_line_is_skipped_counted_and_kept_aside(tmp_path, line):
     assert [kept.name for kept in files(tmp_path, ".damaged")] == [path.stem + ".damaged"]
 
 
+def test_noise_longer_than_any_line_is_kept_aside(tmp_path):
+    (tmp_path / "lost.journal").write_bytes(b"x" * (3 * MAX_LINE))
+    heir = Journal(tmp_path)
+    batch = heir.next_batch(10)
+    assert (batch.records, batch.damaged) == ((), 1)
+    heir.applied(batch)
+    assert heir.next_batch(10) is None
+    assert [kept.name for kept in files(tmp_path, ".damaged")] == ["lost.damaged"]
+
+
 def test_lines_longer_than_one_read_are_read(tmp_path):
     journal = Journal(tmp_path)
     long = record(1, user="u" * 700_000)

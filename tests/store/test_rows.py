@@ -1,5 +1,8 @@
 """Rows: every field survives, sums are exact, inserting twice changes nothing."""
 
+import sqlite3
+import threading
+
 import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,10 +11,11 @@ from sqlalchemy.dialects import postgresql
 
 from arno.ledger.ports import StoreUnavailable, Totals
 from arno.store import rows
-from arno.store.database import database_url, open_engine, snapshot
+from arno.store.database import database_url, open_engine, snapshot, write_ahead
 from arno.store.migrate import bring_up_to_date
 from arno.store.schema import EXCHANGE, GENERATION, METADATA
 from tests.ledger.records import RECORD_LISTS, full_record, record
+from tests.store.locks import lock_database, until
 
 
 @pytest.fixture
@@ -118,6 +122,21 @@ def test_the_file_is_private_and_in_wal_mode(tmp_path, engine):
         assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 1
 
 
+def test_switching_to_wal_asks_again_until_the_others_are_done(tmp_path):
+    path = tmp_path / "new.db"
+    other = lock_database(path)
+    tries = []
+    mine = sqlite3.connect(path, timeout=0, check_same_thread=False)
+    mine.set_trace_callback(tries.append)
+    switching = threading.Thread(target=write_ahead, args=(mine,))
+    switching.start()
+    until(lambda: len(tries) > 2)
+    other.close()
+    switching.join()
+    assert mine.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    mine.close()
+
+
 def test_commits_are_written_through_when_asked(tmp_path):
     engine = open_engine(tmp_path / "ledger.db", full_sync=True)
     with engine.connect() as connection:
@@ -145,6 +164,12 @@ def test_a_queries_state_is_one(engine):
         assert rows.existing(connection, ["gen-1"]) == set()
     with snapshot(engine) as connection:
         assert rows.existing(connection, ["gen-1"]) == {"gen-1"}
+
+
+def test_a_number_below_one_reads_nothing(engine):
+    insert(engine, record(1))
+    with engine.connect() as connection:
+        assert rows.recent(connection, -1) == ()
 
 
 def test_a_row_of_a_state_that_nobody_knows_is_an_error(engine):

@@ -335,29 +335,35 @@ def test_bytes_on_an_idle_connection_close_it(run):
     run(within(20, scenario()))
 
 
-def reuse_with_unseen_bytes(run) -> bytes:
-    """The second body, when stray bytes reached our kernel but not yet our event loop."""
+def reuse_with_unseen_bytes(run, queued: bool = False) -> bytes:
+    """The second body, when stray bytes reached our kernel but not yet our event loop.
+
+    `queued`: the second request already waits for the connection when the first one ends.
+    """
     gate = asyncio.Event()
     scripts = [
-        Script.raw(OK + b"content-length: 4\r\n\r\ngood", gate, EVIL),
+        Script.raw(OK + b"content-length: 4\r\n\r\n", b"good", gate, EVIL),
         Script.json(b"next"),
     ]
 
     async def scenario(upstream: ThreadedUpstream):
-        async with pool() as live:
-            assert await read_all(await live.send(post(upstream.url))) == b"good"
+        async with pool(max_connections_per_host=1) as live:
+            first = await live.send(post(upstream.url))
+            second = asyncio.ensure_future(live.send(post(upstream.url))) if queued else None
+            assert await read_all(first) == b"good"
             upstream.release(gate)
             # Blocks this event loop on purpose: it must not see the stray bytes by itself.
             upstream.wait(upstream.requests[0].answered)
-            return await read_all(await live.send(post(upstream.url)))
+            return await read_all(await (second or live.send(post(upstream.url))))
 
     with ThreadedUpstream(scripts) as upstream:
         return run(within(20, scenario(upstream)))
 
 
 @on_both_loops
-def test_unseen_bytes_are_found_before_a_connection_is_used_again(run):
-    assert reuse_with_unseen_bytes(run) == b"next"
+@pytest.mark.parametrize("queued", [False, True])
+def test_unseen_bytes_are_found_before_a_connection_is_used_again(run, queued):
+    assert reuse_with_unseen_bytes(run, queued) == b"next"
 
 
 def test_mutant_that_does_not_ask_the_kernel_is_caught(monkeypatch):

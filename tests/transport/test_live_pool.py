@@ -127,6 +127,24 @@ def test_a_slot_without_a_connection_goes_to_the_next_waiter(run, end):
 
 
 @on_both_loops
+def test_idle_connection_closed_by_the_upstream_frees_its_slot(run):
+    async def scenario():
+        ok = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+        async with (
+            ScriptedUpstream(lambda _: Script.raw(ok, end=End.CLOSE)) as upstream,
+            pool(max_connections_per_host=1) as live,
+        ):
+            for number in range(3):
+                assert await read_all(await live.send(post(upstream.url))) == b"ok"
+                await upstream.requests[number].closed.wait()
+            assert upstream.connections == 3
+            while live._hosts:
+                await asyncio.sleep(0.001)
+
+    run(within(20, scenario()))
+
+
+@on_both_loops
 def test_idle_connection_is_closed_in_time(run):
     async def scenario():
         async with (
@@ -139,6 +157,31 @@ def test_idle_connection_is_closed_in_time(run):
             assert not live._hosts
             await read_all(await live.send(post(upstream.url)))
             assert upstream.connections == 2
+
+    run(within(20, scenario()))
+
+
+@on_both_loops
+def test_only_connections_idle_for_too_long_are_closed(run):
+    async def scenario():
+        gate = asyncio.Event()
+        async with (
+            ScriptedUpstream(lambda _: Script.sse(b"x", gate)) as upstream,
+            pool(idle_timeout=50) as live,
+        ):
+            responses = [await live.send(post(upstream.url)) for _ in range(2)]
+            gate.set()
+            for response in responses:
+                await read_all(response)
+            [host] = live._hosts.values()
+            first, second = host._idle
+            host._idle[first] -= 60
+            host._sweep()
+            assert list(host._idle) == [second]
+            assert not second._closed
+            await first.wait_closed()
+            # The second one's turn is planned.
+            assert host._sweeper.when() == pytest.approx(host._idle[second] + 50)
 
     run(within(20, scenario()))
 
@@ -157,6 +200,8 @@ def test_surplus_idle_connections_are_closed(run):
                 await read_all(response)
             surplus = [request.closed.wait() for request in upstream.requests[2:]]
             await asyncio.gather(*surplus)
+            [host] = live._hosts.values()
+            assert host._open == len(host._idle) == 2
             assert [request.closed.is_set() for request in upstream.requests[:2]] == [False] * 2
 
     run(within(20, scenario()))
@@ -172,7 +217,10 @@ def test_aclose_ends_everything(run):
             running = await live.send(post(upstream.url))
             waiting = asyncio.ensure_future(live.send(post(upstream.url)))
             await asyncio.sleep(0)
+            [host] = live._hosts.values()
+            connections = list(host._connections)
             await live.aclose()
+            assert [connection._lost.done() for connection in connections] == [True]
             await live.aclose()
             assert (await fault_of(waiting)).kind is ErrorKind.CONNECT
             assert (await read_to_fault(running))[1] is ErrorKind.CUT

@@ -136,6 +136,11 @@ def test_a_long_body_in_small_pieces_is_no_limit():
     assert parser.complete
 
 
+def test_chunk_framing_of_a_long_body_is_no_limit():
+    parser = parse([CHUNKED, *[b"1\r\n", b"a", b"\r\n"] * 10_000, b"0\r\n\r\n"])
+    assert (parser.complete, parser.size) == (True, 10_000)
+
+
 def test_interim_responses_are_counted():
     interim = b"HTTP/1.1 102 Processing\r\n\r\n"
     final = OK + b"content-length: 0\r\n\r\n"

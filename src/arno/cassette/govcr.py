@@ -1,8 +1,9 @@
 """go-vcr cassettes, version 2: bytes to values and back (spec/cassettes.md sections 1, 2 and 4.1).
 
 Two tables below list the keys in the order of the file with the kind of each value; reading,
-writing and the omission of empty values all go by them. A file keeps its layout and its unknown
-keys when it is loaded and written again.
+writing and the omission of empty values all go by them. A file keeps its layout (indentation,
+quoting by go-yaml or by goccy, empty values written or not) and its unknown keys when it is loaded
+and written again. Folded lines are read, and written unfolded.
 """
 
 import re

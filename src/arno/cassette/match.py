@@ -155,7 +155,8 @@ class Matcher:
     def _miss(self, key: RequestKey, body: bytes) -> Miss:
         far = [self._far(item, key) for item in self._interactions]
         places = sorted(range(len(far)), key=far.__getitem__)[:_COMPARED]
-        differences = {place: self._differences(place, key, body) for place in places}
+        got = read_body(body, self._how)
+        differences = {place: self._differences(place, key, body, got) for place in places}
         # Sorting is stable: equally near recordings stay in file order.
         places.sort(key=lambda place: (far[place], len(differences[place])))
         near = tuple(
@@ -175,7 +176,10 @@ class Matcher:
         other_url = canonical_url(request.url, self._how) != key.url
         return 2 * other_url + (request.method.upper() != key.method)
 
-    def _differences(self, place: int, key: RequestKey, body: bytes) -> tuple[Difference, ...]:
+    def _differences(
+        self, place: int, key: RequestKey, body: bytes, got: object
+    ) -> tuple[Difference, ...]:
+        """What differs from the recording at `place`; `got` is what `body` was read as."""
         request = self._interactions[place].request
         recorded_url = canonical_url(request.url, self._how)
         found = []
@@ -183,7 +187,7 @@ class Matcher:
             found.append(self._compare.texts("method", request.method.upper(), key.method))
         if recorded_url != key.url:
             found.append(self._compare.texts("url", recorded_url, key.url))
-        recorded, got = read_body(request.body, self._how), read_body(body, self._how)
+        recorded = read_body(request.body, self._how)
         if not isinstance(recorded, bytes) and not isinstance(got, bytes):
             return (*found, *self._compare.bodies(recorded, got, MAX_DIFFERENCES - len(found)))
         if recorded != got:

@@ -131,7 +131,7 @@ def redact_body(body: bytes, content_type: str = "", rules: Redaction = DEFAULT)
     """
     if content_type.lower().startswith("application/x-www-form-urlencoded"):
         return b"&".join(_redact_form_pair(pair, rules) for pair in body.split(b"&"))
-    parts = []
+    parts: list[bytes] = []
     position = 0
     for start, end in _secret_values(body, rules):
         parts += body[position:start], _REPLACED

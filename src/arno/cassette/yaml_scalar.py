@@ -2,8 +2,9 @@
 
 `v4rc2` (go.yaml.in/yaml/v4 rc.2, our default) first wants a style from what the word would read as,
 then lets an analysis of all characters overrule it. `goccy` asks one question and else writes Go's
-quoted form. Both yield to one safety rule: a literal that readers are known to damage is written in
-double quotes. So a file by another tool that holds such a literal changes when it is re-saved.
+quoted form. Both yield to one safety rule: what readers are known to damage or refuse (some
+literals, a lone `=`) is written in double quotes. So a file by another tool that holds such a text
+changes when it is re-saved.
 """
 
 import base64
@@ -51,6 +52,8 @@ _ESCAPED: Final = re.compile(
     '["\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff\U00010000-\U0010ffff]'
 )
 _BINARY_LINE: Final = 70
+# Plain for Go, but YAML 1.1 gives it a type of its own that readers cannot construct.
+_VALUE_KEY: Final = "="
 
 _GO_ESCAPES: Final = {key: _SHORT_ESCAPES[key] for key in '\a\b\t\n\v\f\r"\\'}
 _GOCCY_QUOTED: Final = re.compile(r"""[*&\[{}\],!|>%'"@ `]|.*(?:[#\\]|[:-] |[: ]\Z)""", re.DOTALL)
@@ -129,7 +132,7 @@ def choose_goccy(text: str) -> Scalar:
 
 def _write_text(text: str, style: Style, column: int, parent: int) -> str:
     chosen = choose(text, style.profile)
-    if chosen is Scalar.PLAIN:
+    if chosen is Scalar.PLAIN and text != _VALUE_KEY:
         return text
     if chosen is Scalar.SINGLE:
         quoted = text.replace("'", "''")

@@ -54,21 +54,23 @@ class Watch:
     """Cancels the current task when a deadline passes while it waits for the upstream.
 
     One timer, armed again only when it fires. Time in which nobody reads (a slow client) is not
-    the upstream's, so the idle deadline starts anew with the next read.
+    the upstream's, so it does not count against the first and idle deadlines.
     """
 
     def __init__(self, clock: Clock, deadlines: Deadlines) -> None:
         self._clock = clock
         self._deadlines = deadlines
-        self._start = self._last = clock.monotonic()
+        self._start = self._last = self._left = clock.monotonic()
         self._alive = False
         self._reading = False
         self._task: asyncio.Task[object] | None = None
+        self._cancelling = 0
         self._timer: Timer | None = None
         self.passed: str | None = None
 
     def __enter__(self) -> Watch:
         self._task = asyncio.current_task()
+        self._cancelling = 0 if self._task is None else self._task.cancelling()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -79,19 +81,30 @@ class Watch:
     def begin(self) -> None:
         """The task waits for the upstream from now on."""
         self._reading = True
+        self._last += self._clock.monotonic() - self._left
         if self._timer is None:
             self._arm()
 
     def end(self, *, alive: bool) -> None:
         """The wait is over; alive: it brought an event."""
         self._reading = False
+        self._left = self._clock.monotonic()
         if alive:
             if not self._alive and self._timer is not None:
                 # It was armed for the first event; the idle deadline may be due before that.
                 self._timer.cancel()
                 self._timer = None
             self._alive = True
-            self._last = self._clock.monotonic()
+            self._last = self._left
+
+    def absorb(self) -> bool:
+        """Whether a cancellation is this watch's own; if so it is taken back.
+
+        False where the caller has cancelled too: that must go on (as in `asyncio.timeout`).
+        """
+        if self.passed is None or self._task is None:
+            return False
+        return self._task.uncancel() <= self._cancelling
 
     def _due(self) -> tuple[float, str] | None:
         """The next deadline and its name."""
@@ -111,11 +124,9 @@ class Watch:
     def _fire(self) -> None:
         self._timer = None
         due = self._due()
-        if due is None or self._task is None:
-            return
-        if not self._reading:
-            self._last = self._clock.monotonic()
-        elif due[0] > self._clock.monotonic():
+        if due is None or self._task is None or not self._reading:
+            return  # armed again by the next read
+        if due[0] > self._clock.monotonic():
             self._arm()
         else:
             self.passed = due[1]
@@ -185,9 +196,8 @@ class _Attempt:
         except TransportError as error:
             step = self._exchange.broken(failure_of(error))
         except asyncio.CancelledError:
-            if watch.passed is None:
+            if not watch.absorb():
                 raise
-            _uncancel()
             step = self._exchange.broken(_deadline_failure(watch.passed))
         finally:
             watch.end(alive=step.is_alive)

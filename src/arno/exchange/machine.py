@@ -17,6 +17,7 @@ from collections.abc import Callable
 import msgspec
 
 from arno.canon.events import (
+    TERMINAL,
     ChoiceEnd,
     Event,
     KeepAlive,
@@ -140,15 +141,18 @@ class Exchange:
         """The attempt ended below the dialect: no connection, a cut, a deadline."""
         if self.ended:
             return NOTHING
-        stage = Stage.MID_STREAM if self.seen.output else failure.stage
-        batch = self._decoder.abort(msgspec.structs.replace(failure, stage=stage))
+        batch = self._decoder.abort(msgspec.structs.replace(failure, stage=self._stage))
         return self._step((batch,))
 
     def _fail(self, kind: FailureKind, message: str) -> Step:
-        stage = Stage.MID_STREAM if self.seen.output else Stage.BEFORE_OUTPUT
-        return self.broken(
-            Failure(kind, message, status=self.seen.status, retryable=True, stage=stage)
-        )
+        return self.broken(Failure(kind, message, status=self.seen.status, retryable=True))
+
+    @property
+    def _stage(self) -> Stage:
+        """How far the attempt has come."""
+        if self.seen.output:
+            return Stage.MID_STREAM
+        return Stage.BEFORE_HEAD if self.seen.status is None else Stage.BEFORE_OUTPUT
 
     def _stream(self, chunk: bytes) -> Step:
         try:
@@ -163,13 +167,17 @@ class Exchange:
         for frame in frames:
             batch = self._decoder.feed(frame)
             batches.append(batch)
-            if batch.events and isinstance(batch.events[-1], ResponseEnd | StreamError):
+            if _is_last(batch):
                 break
         return batches
 
     def _end_stream(self) -> Step:
-        batches = self._decode(self._frames.close())
-        if not (batches and batches[-1].events):
+        try:
+            frames = self._frames.close()
+        except WireError as error:
+            return self._fail(FailureKind.INVALID_ANSWER, str(error))
+        batches = self._decode(frames)
+        if not any(map(_is_last, batches)):
             batches.append(self._decoder.close())
         return self._step(batches)
 
@@ -222,9 +230,14 @@ class Exchange:
         self._pieces.clear()
         response = self._dialect.decode_response(body)
         if isinstance(response, Failure):
-            return self.broken(msgspec.structs.replace(response, stage=Stage.BEFORE_OUTPUT))
+            return self.broken(response)
         events = tuple(unfold(response))
         for event in events:
             self._note(event)
         writer = self._spare if self._streamed else self._writer
         return Step(writer.whole(body, response), events)
+
+
+def _is_last(batch: Batch) -> bool:
+    """True if the batch holds the terminal event."""
+    return bool(batch.events) and isinstance(batch.events[-1], TERMINAL)

@@ -120,8 +120,7 @@ async def _run(gateway: Gateway, call: Call, down: AsgiDownstream, flight: Fligh
     except asyncio.CancelledError:
         if flight.stop is None:
             raise
-        state = "cancelled" if flight.stop is Stop.CLIENT_GONE else "truncated"
-        return _cut_short(call, down, state, str(flight.stop), CLIENT_GONE_STATUS)
+        return _cut_short(call, down, "cancelled", str(flight.stop), CLIENT_GONE_STATUS)
     except Exception as error:
         # Whatever it is, the client must see neither its text nor a hanging connection.
         gateway.log.bug(

@@ -65,8 +65,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_url(self, url: bytes) -> None:
         """A piece of the target."""
         self._target += len(url)
-        if self._target <= MAX_TARGET:
-            super().on_url(url)
+        super().on_url(url)
 
     def on_headers_complete(self) -> None:
         """A head has come."""

@@ -110,22 +110,30 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal came (called by the interpreter between two instructions)."""
-        self.stop(sig)
+        self._soon(self._signalled, sig)
 
-    def stop(self, sig: int = 0) -> None:
-        """Begin to drain; called again, cut what is left. May be called from any thread."""
+    def stop(self) -> None:
+        """Begin to drain, once. May be called from any thread."""
+        self._soon(self._begin)
+
+    def _soon(self, callback: Callable[..., None], *args: int) -> None:
         if self._loop is None:
             self.should_exit = True
         else:
-            self._loop.call_soon_threadsafe(self._begin, sig)
+            self._loop.call_soon_threadsafe(callback, *args)
 
-    def _begin(self, sig: int) -> None:
+    def _signalled(self, sig: int) -> None:
+        """The first signal drains, the second one cuts what is left."""
         if self._drain is None:
-            self._inflight.draining = True
-            self._drain = asyncio.create_task(self._run_down())
+            self._begin()
         else:
             self.exit_code = 128 + sig
             self._hurry.set()
+
+    def _begin(self) -> None:
+        if self._drain is None:
+            self._inflight.draining = True
+            self._drain = asyncio.create_task(self._run_down())
 
     async def _run_down(self) -> None:
         """Let generations end, cut the rest, then let the server exit."""

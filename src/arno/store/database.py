@@ -60,7 +60,7 @@ def open_engine(where: str | Path, *, full_sync: bool = False) -> Engine:
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
         # The driver's own BEGIN comes too late for schema changes; `begin` below sends ours.
         connection.isolation_level = None
-        _write_ahead(connection)
+        write_ahead(connection)
         connection.execute(f"PRAGMA synchronous={synchronous}").close()
 
     event.listen(engine, "connect", prepare)
@@ -68,7 +68,7 @@ def open_engine(where: str | Path, *, full_sync: bool = False) -> Engine:
     return engine
 
 
-def _write_ahead(connection: sqlite3.Connection) -> None:
+def write_ahead(connection: sqlite3.Connection) -> None:
     """Switch a new file to WAL; it then stays so.
 
     Two that switch at once would wait for each other, so SQLite refuses one of them at once,

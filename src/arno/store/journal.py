@@ -20,7 +20,7 @@ import msgspec
 from arno.ledger.entry import LedgerRecord
 from arno.ledger.ports import RecordNotDurable, StoreUnavailable
 from arno.store.framing import Scan, encode_line
-from arno.store.segment import Segment
+from arno.store.segment import MAX_LINE, Segment
 
 SUFFIX = ".journal"
 REJECTED = "rejected.lines"
@@ -63,17 +63,21 @@ class Journal:
         self._retire_lock = threading.Lock()
         self._closed = False
         self.appended = 0
+        self._segments: list[Segment] = []
         try:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._segments = [
-                orphan
-                for path in sorted(directory.glob("*" + SUFFIX))
-                if (orphan := Segment.adopt(path))
-            ]
+            self._adopt()
             self.orphans = len(self._segments)
             self._active = self._open()
         except OSError as error:
+            for segment in self._segments:
+                segment.close()
             raise StoreUnavailable(f"cannot open a journal in {directory}: {error}") from error
+
+    def _adopt(self) -> None:
+        for path in sorted(self._directory.glob("*" + SUFFIX)):
+            if orphan := Segment.adopt(path):
+                self._segments.append(orphan)
 
     def _open(self) -> Segment:
         path = self._directory / f"{os.getpid()}-{uuid.uuid4().hex}{SUFFIX}"
@@ -104,7 +108,9 @@ class Journal:
             found = segment.read(segment.applied, max_records)
             records = tuple(_decode(found))
             if not found.end:
-                return Batch(segment, (), segment.size)
+                # A torn tail; what is longer than any line may hide some and is kept aside.
+                hidden = segment.size - segment.applied > MAX_LINE
+                return Batch(segment, (), segment.size, damaged=int(hidden))
             lines = found.damaged + len(found.payloads)
             end = segment.applied + found.end
             return Batch(segment, records, end, lines, lines - len(records))
@@ -137,7 +143,7 @@ class Journal:
         """Keep a record aside that the database refuses for good. Raises OSError."""
         line = encode_line(_encode(record))
         fd = os.open(self._directory / REJECTED, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        with os.fdopen(fd, "ab", buffering=0) as file:
+        with os.fdopen(fd, "ab") as file:
             file.write(line)
 
     @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, Executable, Row, RowMapping, Select, Table, case, func, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from arno.ledger.entry import ExchangeEntry, GenerationEntry, LedgerRecord
 from arno.ledger.ports import Totals
@@ -26,6 +26,9 @@ def _sqlite_insert(table: Table) -> Executable:
 
 
 def _postgresql_insert(table: Table) -> Executable:
+    # Loaded when it is used: this dialect alone takes a tenth of the start.
+    from sqlalchemy.dialects import postgresql
+
     return postgresql.insert(table).on_conflict_do_nothing()
 
 

@@ -132,6 +132,7 @@ class Writer:
             while not self._abandoned:
                 batch = self._journal.next_batch(BATCH)
                 if batch is None:
+                    self.problem = None
                     return True
                 self._apply(batch)
         except Exception as error:  # whatever it is, the thread lives and the records wait
@@ -151,7 +152,6 @@ class Writer:
             rejected=count.rejected + rejected,
             damaged=count.damaged + batch.damaged,
         )
-        self.problem = None
 
     def _insert(self, records: Sequence[LedgerRecord]) -> int:
         """Insert records in one transaction; the number of those that were set aside."""

@@ -166,12 +166,10 @@ class HostPool:
             raise
 
     def _give_back(self, connection: Connection | None) -> None:
-        if connection is not None and connection.usable():
-            self.connection_idle(connection)
-            return
         if connection is not None:
-            connection.drop("closed by the upstream while idle")
-        self.free()
+            self.connection_idle(connection)
+        else:
+            self.free()
 
     def _hand_over(self, connection: Connection | None) -> bool:
         while self._waiters:

@@ -115,12 +115,11 @@ class ResponseParser:
             raise _StopParsing
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header field, or a trailer field once the head is complete (trailers are dropped)."""
+        """A header field, or a trailer field after the head: counted, and published nowhere."""
         self._field_bytes += len(name) + len(value)
         if self._field_bytes > self._max_head_bytes:
             self._stop(self._too_large())
-        if not self.head_complete:
-            self._fields.append((_field_name(name), value.decode("latin-1").strip(" \t")))
+        self._fields.append((_field_name(name), value.decode("latin-1").strip(" \t")))
 
     def on_headers_complete(self) -> None:
         """The head is whole: refuse what cannot be framed, skip 1xx, else publish it."""
@@ -132,7 +131,7 @@ class ResponseParser:
             return
         if status > 599:
             self._stop(f"status {status} is not an HTTP status")
-        self.until_close = self._unframed(status)
+        self.until_close = self._unframed()
         self.status = status
         self.headers = tuple(self._fields)
         self.head_complete = True
@@ -167,9 +166,9 @@ class ResponseParser:
         if self._interims > MAX_INTERIM:
             self._stop(f"more than {MAX_INTERIM} interim (1xx) responses")
 
-    def _unframed(self, status: int) -> bool:
-        """True if only the end of the connection can end the body of this response."""
-        unframed = status not in (204, 304)
+    def _unframed(self) -> bool:
+        """True if only the end of the connection can end a body of this response."""
+        unframed = True
         for name, value in self._fields:
             if name == "transfer-encoding":
                 if value.lower() != "chunked":

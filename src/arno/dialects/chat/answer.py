@@ -28,7 +28,7 @@ from arno.dialects.chat.residue import (
     text,
 )
 from arno.dialects.chat.turn import decode_turn, encode_turn
-from arno.dialects.chat.usage import decode_usage, encode_usage
+from arno.dialects.chat.usage import decode_usage, encode_usage, usage_losses
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 
@@ -139,6 +139,7 @@ def encode_response(response: Response) -> tuple[Document, tuple[Loss, ...]]:
     document["choices"] = choices
     if response.usage is not None:
         document["usage"] = encode_usage(response.usage)
+        losses.extend(usage_losses(response.usage))
     return document, tuple(losses)
 
 

@@ -73,6 +73,10 @@ def _restamp_choices(document: Document, response: Response) -> None:
             wire["message"]["tool_calls"] = [encode_tool_call(call) for call in calls]
 
 
+HEAD = ("id", "object", "created", "model", "provider", "system_fingerprint", "service_tier")
+"""Members that every chunk of one stream repeats."""
+
+
 class ChatRestamper:
     """One stream; see the Protocol in `arno.dialects.base`."""
 
@@ -83,6 +87,8 @@ class ChatRestamper:
         self._calls: dict[int, tuple[int, int, str]] = {}
         self._counts: dict[int, int] = {}
         self._held: Document | None = None
+        self._last: Document = head_of(stamp)
+        self._usage_chunk: Document | None = None
         self._began: set[int] = set()
         self._told: set[int] = set()
         self._usage: Usage | None = None
@@ -120,9 +126,13 @@ class ChatRestamper:
         self._served_by = text(document.get("provider")) or self._served_by
         document.pop("usage", None)
         choices = document.get("choices")
-        if not choices:
+        if not choices and self._usage is not None and batch.events:
             # Usage alone is told at the end, and a finish that waits for it goes on waiting.
-            return b"" if self._usage is not None and batch.events else chunk(document)
+            self._usage_chunk = document
+            return b""
+        self._last = document
+        if not choices:
+            return chunk(document)
         before = self._flush()
         ends = [event for event in batch.events if isinstance(event, ChoiceEnd)]
         if not batch.regular:
@@ -179,7 +189,8 @@ class ChatRestamper:
             usage = None
         last = self._flush()
         if usage is not None:
-            last += chunk({**head_of(self._stamp), "choices": [], "usage": usage})
+            head = self._usage_chunk or {k: v for k, v in self._last.items() if k in HEAD}
+            last += chunk({**head, "choices": [], "usage": usage})
         return last + DONE
 
     def _late_entries(self, batch: Batch) -> None:

@@ -28,6 +28,7 @@ from arno.canon.events import (
 from arno.canon.ext import Json
 from arno.canon.failure import Failure
 from arno.canon.parts import (
+    MediaKind,
     MediaPart,
     OpaquePart,
     Part,
@@ -289,7 +290,9 @@ def _argument_key(part: ToolCallPart) -> str:
 
 
 def _media(part: MediaPart) -> Document:
-    if note(part.ext, "member") == "audio":
+    native = is_native(part.ext)
+    audio = note(part.ext, "member") == "audio" or (not native and part.kind is MediaKind.AUDIO)
+    if audio:
         members = {"id": part.id, "data": part.data, "transcript": part.transcript}
         return {"content": None, "audio": {k: v for k, v in members.items() if v is not None}}
     return {"content": "", "images": [encode_media(part)]}

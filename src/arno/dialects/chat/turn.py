@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from arno.canon.ext import Ext, Json, Loss
+from arno.canon.ext import Ext, Json, Loss, is_empty
 from arno.canon.parts import (
     MediaKind,
     MediaPart,
@@ -160,10 +160,19 @@ def encode_turn(
         elif _is_reasoning(part):
             reasoning.append(part)
         else:
-            losses.extend(_place(part, document, content, where))
+            losses.extend(
+                _place(_for_client(part) if to_client else part, document, content, where)
+            )
     document.update(encode_reasoning(reasoning))
     losses.extend(_write_content(document, content, path, native=is_native(ext)))
     return document, losses
+
+
+def _for_client(part: Part) -> Part:
+    """Media of another dialect in an answer stand in members of their own, not in the content."""
+    if not isinstance(part, MediaPart) or is_native(part.ext):
+        return part
+    return with_member(part, "audio" if part.kind is MediaKind.AUDIO else "images")
 
 
 def _may_carry(part: ReasoningPart, to_client: bool) -> bool:
@@ -193,13 +202,22 @@ def _place(part: Part, document: Document, content: list[Part], where: str) -> l
     elif isinstance(part, OpaquePart) and member == "audio":
         document["audio"] = part.document
     elif isinstance(part, MediaPart) and member == "audio":
-        document["audio"] = {**give(part.ext), **_audio_members(part)}
+        return _place_audio(part, document, where)
     elif member == "images":
         document.setdefault("images", [])
         document["images"].append(_encode_image(part))
     else:
         content.append(part)
     return []
+
+
+def _place_audio(part: MediaPart, document: Document, where: str) -> list[Loss]:
+    if not is_empty(document.get("audio")):
+        return [Loss(where, "dropped", "a chat answer holds one audio part")]
+    document["audio"] = {**give(part.ext), **_audio_members(part)}
+    if part.media_type is None:
+        return []
+    return [Loss(f"{where}/media_type", "dropped", "audio of a chat answer has no media type")]
 
 
 def _audio_members(part: MediaPart) -> Document:
@@ -218,7 +236,7 @@ def _write_content(
     lifted: list[Part] = []
     for part in content:
         if isinstance(part, TextPart) and part.annotations and not is_native(part.ext):
-            document["annotations"] = list(part.annotations)
+            document["annotations"] = [*(document.get("annotations") or ()), *part.annotations]
             part = msgspec.structs.replace(part, annotations=())
         lifted.append(part)
     value, losses = encode_content(lifted, f"{path}/content")

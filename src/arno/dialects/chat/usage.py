@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from arno.canon.ext import Json
+from arno.canon.ext import Json, Loss
 from arno.canon.usage import Usage
 
 DIALECT = "chat"
@@ -99,6 +99,17 @@ def encode_usage(usage: Usage) -> dict[str, Json]:
             document["cost"] = Decimal(usage.cost)
         return document
     return _build(usage)
+
+
+def usage_losses(usage: Usage) -> list[Loss]:
+    """What the wire's usage object has no place for."""
+    if DIALECT in usage.raw:
+        return []
+    return [
+        Loss(f"/usage/{field}", "dropped", f"chat usage has no member for {field}")
+        for field in ("tool_input", "tier", "server_tools")
+        if getattr(usage, field) is not None
+    ]
 
 
 def _build(usage: Usage) -> dict[str, Any]:

@@ -1,0 +1,5 @@
+"""`python -m arno`."""
+
+from arno.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,66 @@
+"""The command line: one file per verb, each with `add_arguments` and `execute`.
+
+A verb's module is imported when it is called, so `arno run` needs no server and no database.
+Exit codes: 0 done, 1 the work failed (its message is on stderr), 2 wrong usage or settings, 130
+interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+from types import ModuleType
+
+from arno.canon.failure import LocalError
+from arno.version import VERSION
+
+VERBS: dict[str, str] = {
+    "demo": "a recorded conversation through gateway, agent and ledger (no key, no network)",
+    "serve": "the gateway",
+    "replay": "a server that answers from cassettes",
+    "run": "ask a model, with tools, and print the answer as it arrives",
+}
+
+EXTRA_HINT = "this command needs the gateway extra: pip install 'arno[gateway]'"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Returns the exit code of the process."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    options = _parser(arguments).parse_args(arguments)
+    try:
+        code: int = options.execute(options)
+    except KeyboardInterrupt:
+        return 130
+    except (LocalError, OSError) as error:
+        print(f"arno: {error}", file=sys.stderr)
+        return 2
+    return code
+
+
+def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="arno", description="An LLM gateway, a streaming agent, and record and replay."
+    )
+    parser.add_argument("--version", action="version", version=f"arno {VERSION}")
+    verbs = parser.add_subparsers(metavar="COMMAND", required=True)
+    asked = next((word for word in arguments if not word.startswith("-")), None)
+    for verb, summary in VERBS.items():
+        sub = verbs.add_parser(verb, help=summary, description=summary)
+        if verb == asked:
+            module = _load(verb)
+            module.add_arguments(sub)
+            sub.set_defaults(execute=module.execute)
+    return parser
+
+
+def _load(verb: str) -> ModuleType:
+    try:
+        return importlib.import_module(f"arno.cli.{verb}")
+    except ModuleNotFoundError as error:
+        if error.name is not None and error.name.startswith("arno"):
+            raise
+        print(f"arno: {EXTRA_HINT} (missing: {error.name})", file=sys.stderr)
+        raise SystemExit(2) from error

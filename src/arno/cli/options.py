@@ -1,0 +1,53 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def add_address(parser: argparse.ArgumentParser) -> None:
+    """Where a server listens."""
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=0, help="port to listen on (default 0: a free one)"
+    )
+
+
+def add_scale(parser: argparse.ArgumentParser, default: float) -> None:
+    """How fast a recording is played."""
+    parser.add_argument(
+        "--scale",
+        type=scale,
+        default=default,
+        metavar="FACTOR",
+        help=f"recorded time times this: 1 as recorded, 0 without waiting (default {default:g})",
+    )
+
+
+def scale(text: str) -> float:
+    """A factor of 0 or more. Raises ArgumentTypeError."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < 1e6:
+        raise argparse.ArgumentTypeError(f"must be a number of 0 or more, not {text!r}")
+    return value
+
+
+def data_folder(environ: Mapping[str, str]) -> Path:
+    """Where the ledger is kept unless told otherwise: ARNO_DATA, else the user's data folder."""
+    given = environ.get("ARNO_DATA")
+    if given:
+        return Path(given)
+    base = environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "arno"
+
+
+ENVIRON: Mapping[str, str] = os.environ
+"""The process's environment; verbs hand it on, nothing below reads it by itself."""

@@ -1,0 +1,38 @@
+"""`arno replay`: a server that answers from cassettes, and from nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+from arno.cli.options import add_address, add_scale
+from arno.gateway import server
+from arno.gateway.inflight import Inflight
+from arno.gateway.log import RequestLog
+from arno.gateway.replay import replay_app
+from arno.gateway.settings import GatewaySettings
+from arno.transport.files import load_cassettes
+from arno.transport.replay import ReplayTransport
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument(
+        "cassettes", nargs="+", metavar="FILE_OR_FOLDER", help="recordings to answer from"
+    )
+    add_scale(parser, default=1.0)
+    add_address(parser)
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Serve until a signal; the URL is the first line of standard output."""
+    transport = ReplayTransport(load_cassettes(options.cassettes), scale=options.scale)
+    settings = GatewaySettings(host=options.host, port=options.port)
+    app = replay_app(transport, settings)
+    models = transport.index.models()
+    if models:
+        print(f"arno: models recorded here: {', '.join(models)}", file=sys.stderr)
+    return server.run(
+        app, settings, inflight=Inflight(), log=RequestLog(), wall_ns=time.time_ns
+    )

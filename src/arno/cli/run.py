@@ -1,0 +1,111 @@
+"""`arno run`: ask a model, with tools, and print the answer as it arrives."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from arno.agent import (
+    Agent,
+    AgentEvent,
+    RunError,
+    RunFinished,
+    SettingsError,
+    StepFinished,
+    TextDelta,
+    ToolCall,
+    ToolResult,
+)
+from arno.cli.terminal import inert
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of this verb."""
+    parser.add_argument("prompt", help="what to ask")
+    parser.add_argument("--model", required=True, help="the model's id")
+    parser.add_argument(
+        "--tool",
+        action="append",
+        default=[],
+        metavar="MODULE:FUNCTION",
+        help="a typed Python function the model may call (may be repeated)",
+    )
+    parser.add_argument("--base-url", help="where to ask (default: ARNO_BASE_URL)")
+    parser.add_argument("--instructions", help="the system message")
+    parser.add_argument("--max-tokens", type=int, help="cap of each answer, in tokens")
+    parser.add_argument("--max-steps", type=int, default=20, help="cap of answers (default 20)")
+
+
+def execute(options: argparse.Namespace) -> int:
+    """Run to the end. Raises SettingsError for tools that cannot be used."""
+    agent = Agent(
+        options.model,
+        tools=[load_tool(name) for name in options.tool],
+        instructions=options.instructions,
+        base_url=options.base_url,
+        max_output_tokens=options.max_tokens,
+        max_steps=options.max_steps,
+    )
+    try:
+        asyncio.run(_print_run(agent, options.prompt))
+    except RunError as error:
+        print(f"\narno: {inert(str(error))}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def load_tool(name: str) -> Callable[..., Any]:
+    """The function named `module:function`; modules are looked for here as Python does."""
+    module_name, _, attribute = name.partition(":")
+    if not module_name or not attribute:
+        raise SettingsError(f"--tool {name}: write MODULE:FUNCTION")
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found = getattr(importlib.import_module(module_name), attribute)
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(f"--tool {name}: {error}") from error
+    if not callable(found):
+        raise SettingsError(f"--tool {name}: this is no function")
+    function: Callable[..., Any] = found
+    return function
+
+
+async def _print_run(agent: Agent, prompt: str) -> None:
+    async with agent, agent.stream(prompt) as run:
+        async for event in run:
+            _print_event(event)
+
+
+def _print_event(event: AgentEvent) -> None:
+    """The answer on stdout; what is about it on stderr."""
+    if isinstance(event, TextDelta):
+        print(inert(event.text), end="", flush=True)
+    elif isinstance(event, ToolCall):
+        print(f"\n[{event.name} {inert(event.arguments)}]", file=sys.stderr)
+    elif isinstance(event, ToolResult):
+        mark = "error" if event.is_error else "result"
+        print(f"[{mark}: {inert(event.text)}]", file=sys.stderr)
+    elif isinstance(event, StepFinished):
+        print(flush=True)
+    elif isinstance(event, RunFinished):
+        print(_summary(event), file=sys.stderr)
+
+
+def _summary(event: RunFinished) -> str:
+    usage, cost = event.result.usage, event.result.cost_usd
+    tokens = "tokens unknown"
+    if usage is not None and usage.input is not None and usage.output is not None:
+        tokens = f"{usage.input} in, {usage.output} out"
+    return f"[{len(event.result.steps)} steps, {tokens}, {dollars(cost)}]"
+
+
+def dollars(cost: Decimal | None) -> str:
+    """A cost for people; unknown is said to be unknown."""
+    return "cost unknown" if cost is None else f"{cost:f} USD"

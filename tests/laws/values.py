@@ -1,0 +1,234 @@
+"""Generated requests and answers that a chat wire can carry, for the laws PutGet and Fold.
+
+Left out, because the wire has no place for the difference: empty values (an empty text is no
+text, `canon.ext`), the order between reasoning, content, refusal and calls (`chat.turn`), and
+several texts in one streamed choice.
+"""
+
+from decimal import Decimal
+
+from hypothesis import strategies as st
+
+from arno.canon.parts import (
+    CacheHint,
+    MediaKind,
+    MediaPart,
+    Part,
+    ReasoningForm,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from arno.canon.request import (
+    Message,
+    Output,
+    Reasoning,
+    Request,
+    Role,
+    Sampling,
+    Tool,
+    ToolChoice,
+    ToolChoiceMode,
+)
+from arno.canon.response import Choice, FinishReason, Response
+from arno.canon.usage import Usage
+
+texts = st.text(min_size=1, max_size=20)
+words = st.text("abcdefgh_-.:/", min_size=1, max_size=12)
+ids = st.one_of(st.sampled_from(["weather:0", "functions.add:0", "0", "call 1", "ü"]), texts)
+arguments = st.one_of(
+    st.sampled_from(["{}", '{"x":1}', '{"x": 1', "[]", "null", '{"x":"{\\"y\\":2}"}', "no JSON"]),
+    texts,
+)
+counts = st.integers(0, 2**40)
+costs = st.decimals("0", "1000", allow_nan=False, places=7).map(lambda cost: format(cost, "f"))
+documents = st.dictionaries(words, st.integers() | texts, min_size=1, max_size=3)
+base64_text = st.binary(min_size=1, max_size=9).map(lambda data: data.hex())
+
+
+def maybe(values):
+    return st.none() | values
+
+
+reasoning_parts = st.one_of(
+    st.builds(
+        ReasoningPart,
+        text=texts,
+        form=st.sampled_from([ReasoningForm.FULL, ReasoningForm.SUMMARY]),
+        signature=maybe(texts),
+        format=words,
+        id=maybe(ids),
+    ),
+    st.builds(ReasoningPart, signature=texts, format=words),
+    st.builds(
+        ReasoningPart,
+        form=st.just(ReasoningForm.SEALED),
+        sealed=texts,
+        format=words,
+        id=maybe(ids),
+    ),
+)
+function_calls = st.builds(ToolCallPart, call_id=ids, name=texts, arguments=arguments)
+custom_calls = st.builds(
+    ToolCallPart, call_id=ids, name=texts, arguments=texts, kind=st.just("custom")
+)
+calls = st.lists(st.one_of(function_calls, custom_calls), max_size=3)
+annotations = st.lists(documents, max_size=2).map(tuple)
+pictures = st.builds(
+    MediaPart,
+    kind=st.just(MediaKind.IMAGE),
+    media_type=st.just("image/png"),
+    data=base64_text,
+    detail=maybe(words),
+)
+linked_pictures = st.builds(
+    MediaPart, kind=st.just(MediaKind.IMAGE), url=words.map(lambda word: "https://x.test/" + word)
+)
+sounds = st.builds(MediaPart, kind=st.just(MediaKind.AUDIO), data=base64_text, transcript=texts)
+
+usages = st.builds(
+    Usage,
+    input=counts,
+    output=maybe(counts),
+    cache_read=maybe(counts),
+    cache_write_5m=maybe(counts),
+    reasoning=maybe(counts),
+    audio_input=maybe(counts),
+    audio_output=maybe(counts),
+    image_output=maybe(counts),
+    cost=maybe(costs),
+)
+
+
+def _endings(has_calls: bool) -> st.SearchStrategy[tuple[FinishReason | None, str | None]]:
+    """Reason and native reason as the wire can say them together (R4)."""
+    reasons = [FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason.TOOL_CALLS]
+    known = st.sampled_from(reasons if has_calls else [*reasons, FinishReason.STOP])
+    other = st.sampled_from(["recitation", "network"]).map(lambda word: (FinishReason.OTHER, word))
+    return st.one_of(st.tuples(known, maybe(words)), other)
+
+
+@st.composite
+def choices(draw: st.DrawFn, index: int) -> Choice:
+    """One choice, its parts in the order that the wire implies."""
+    parts: list[Part] = list(draw(st.lists(reasoning_parts, max_size=3)))
+    text = draw(maybe(st.builds(TextPart, text=texts, annotations=annotations)))
+    refusal = draw(maybe(st.builds(RefusalPart, text=texts)))
+    sound = draw(maybe(sounds))
+    asked = draw(calls)
+    parts += [part for part in (text, refusal) if part is not None]
+    parts += draw(st.lists(st.one_of(pictures, linked_pictures), max_size=2))
+    parts += [part for part in (sound,) if part is not None]
+    parts += asked
+    reason, native = draw(_endings(bool(asked)))
+    return Choice(index=index, parts=tuple(parts), reason=reason, native_reason=native)
+
+
+@st.composite
+def responses(draw: st.DrawFn, most: int = 3) -> Response:
+    """One answer with up to `most` choices."""
+    number = draw(st.integers(1, most))
+    return Response(
+        id=draw(maybe(ids)),
+        model=draw(maybe(words)),
+        served_by=draw(maybe(texts)),
+        created=draw(maybe(counts)),
+        choices=tuple(draw(choices(index)) for index in range(number)),
+        usage=draw(maybe(usages)),
+    )
+
+
+cached_texts = st.builds(TextPart, text=texts, cache=maybe(st.builds(CacheHint, ttl=maybe(words))))
+files = st.builds(MediaPart, file_id=words, filename=maybe(texts))
+recordings = st.builds(
+    MediaPart,
+    kind=st.just(MediaKind.AUDIO),
+    media_type=st.just("audio/wav"),
+    data=base64_text,
+)
+blocks = st.one_of(cached_texts, pictures, linked_pictures, files, recordings)
+contents = st.lists(blocks, max_size=3).map(tuple)
+plain = st.builds(
+    Message,
+    role=st.sampled_from([Role.SYSTEM, Role.DEVELOPER, Role.USER]),
+    parts=contents,
+    name=maybe(texts),
+)
+results = st.builds(
+    ToolResultPart, call_id=ids, parts=contents, is_error=st.sampled_from([None, True])
+).map(lambda part: Message(role=Role.TOOL, parts=(part,)))
+assistants = st.builds(
+    lambda reasoning, content, refusal, asked: Message(
+        role=Role.ASSISTANT, parts=(*reasoning, *content, *refusal, *asked)
+    ),
+    st.lists(reasoning_parts, max_size=2),
+    contents,
+    st.lists(st.builds(RefusalPart, text=texts), max_size=1),
+    calls,
+)
+messages = st.lists(st.one_of(plain, assistants, results), min_size=1, max_size=4).map(tuple)
+
+numbers = st.one_of(st.integers(-10, 10), st.decimals("-2", "2", places=3).map(Decimal.normalize))
+samplings = st.builds(
+    Sampling,
+    temperature=maybe(numbers),
+    top_p=maybe(numbers),
+    top_k=maybe(counts),
+    seed=maybe(st.integers(-(2**31), 2**31)),
+    logit_bias=maybe(documents),
+    logprobs=maybe(st.booleans()),
+)
+tools = st.builds(
+    Tool,
+    name=texts,
+    description=maybe(texts),
+    parameters=maybe(documents),
+    strict=maybe(st.booleans()),
+)
+tool_choices = st.one_of(
+    st.builds(
+        ToolChoice,
+        st.sampled_from([ToolChoiceMode.AUTO, ToolChoiceMode.NONE, ToolChoiceMode.REQUIRED]),
+    ),
+    st.builds(ToolChoice, st.just(ToolChoiceMode.NAMED), st.tuples(texts)),
+    st.builds(ToolChoice, st.just(ToolChoiceMode.AUTO), st.tuples(texts, texts)),
+)
+outputs = st.one_of(
+    st.builds(Output, kind=st.sampled_from(["text", "json"])),
+    st.builds(
+        Output,
+        kind=st.just("schema"),
+        schema=documents,
+        name=texts,
+        strict=maybe(st.booleans()),
+    ),
+)
+efforts = st.builds(
+    Reasoning,
+    effort=maybe(words),
+    budget=maybe(counts),
+    summary=maybe(words),
+    exclude=maybe(st.booleans()),
+    enabled=maybe(st.booleans()),
+)
+requests = st.builds(
+    Request,
+    model=words,
+    messages=messages,
+    tools=st.lists(tools, max_size=2).map(tuple),
+    tool_choice=maybe(tool_choices),
+    parallel_tool_calls=maybe(st.booleans()),
+    sampling=samplings,
+    output=maybe(outputs),
+    reasoning=maybe(efforts),
+    max_output_tokens=maybe(counts),
+    stop=st.lists(texts, max_size=3).map(tuple),
+    n=maybe(st.integers(1, 8)),
+    stream=st.booleans(),
+    include_usage=maybe(st.booleans()),
+    user=maybe(texts),
+    metadata=maybe(documents),
+    routing=maybe(st.fixed_dictionaries({"provider": documents})),
+)
