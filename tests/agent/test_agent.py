@@ -11,6 +11,7 @@ from arno.agent.agent import Agent
 from arno.agent.errors import SettingsError, ToolDefinitionError
 from arno.agent.events import AgentEvent, RunFinished
 from arno.agent.history import user
+from arno.canon.failure import LocalError
 from arno.canon.parts import TextPart
 from arno.canon.request import (
     Message,
@@ -138,7 +139,7 @@ def test_three_ways_to_one_answer(way: Callable[[Agent], str]) -> None:
 
 def test_run_sync_inside_an_event_loop_says_what_to_do() -> None:
     async def go() -> None:
-        with pytest.raises(SettingsError, match=r"await agent.run\(...\)"):
+        with pytest.raises(LocalError, match=r"await agent.run\(...\)"):
             Agent("m", via=ScriptedModel([])).run_sync("hi")
 
     asyncio.run(go())

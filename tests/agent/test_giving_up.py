@@ -1,4 +1,4 @@
-"""Giving a run up, in every phase and every way: upstream closed, tools cancelled, history valid."""
+"""Giving a run up, in every phase: upstream closed, tools cancelled, history valid."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

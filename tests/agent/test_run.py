@@ -2,14 +2,14 @@
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from arno.agent.agent import Agent
-from arno.agent.errors import IncompleteAnswer, ModelError, RunError, SettingsError, StepLimit
+from arno.agent.errors import IncompleteAnswer, ModelError, RunError, StepLimit
 from arno.agent.events import (
     AgentEvent,
     RunFinished,
@@ -23,7 +23,7 @@ from arno.agent.events import (
 )
 from arno.agent.loop import CANCELLED
 from arno.agent.run import Run
-from arno.canon.failure import FailureKind
+from arno.canon.failure import FailureKind, LocalError
 from arno.canon.response import FinishReason
 from arno.canon.usage import Usage
 from tests.agent.scripted import (
@@ -31,7 +31,6 @@ from tests.agent.scripted import (
     ScriptedModel,
     Step,
     answer,
-    call_part,
     failing,
     outline,
     text_part,
@@ -260,7 +259,7 @@ def test_an_exception_of_the_model_itself_passes_through_and_closes_it() -> None
 
 
 def test_the_result_of_a_run_without_an_answer_is_an_error() -> None:
-    with pytest.raises(SettingsError, match="the run has no answer"):
+    with pytest.raises(LocalError, match="the run has no answer"):
         _ = agent([answer("x")]).stream("hi").result
 
 

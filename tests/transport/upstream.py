@@ -104,7 +104,7 @@ class SeenRequest:
     answered: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the script has run to its end (or broke off because the peer closed)."""
     closed: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the peer has closed the connection, at any time after this request arrived."""
+    """Set at once when the connection is over: the peer closed it, or the script's end did."""
 
     def header(self, name: str) -> str | None:
         """The first value of header `name` (lower case), or None."""

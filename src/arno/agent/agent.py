@@ -24,6 +24,7 @@ from arno.agent.result import RunResult
 from arno.agent.run import Clock, Run
 from arno.agent.tools import Tool, as_tools
 from arno.canon.ext import NO_EXT, Json
+from arno.canon.failure import LocalError
 from arno.canon.parts import TextPart
 from arno.canon.request import (
     Message,
@@ -129,12 +130,12 @@ class Agent:
             return run.result
 
     def run_sync(self, prompt: Prompt, *, history: Sequence[Message] = ()) -> RunResult:
-        """`run` for programs without an event loop. Raises SettingsError inside of one."""
+        """`run` for programs without an event loop. Raises LocalError inside of one."""
         try:
             asyncio.get_running_loop()
         except RuntimeError:
             return asyncio.run(self._run_and_close(prompt, history))
-        raise SettingsError("run_sync cannot be used inside an event loop: await agent.run(...)")
+        raise LocalError("run_sync cannot be used inside an event loop: await agent.run(...)")
 
     async def aclose(self) -> None:
         """Let connections go; the agent can still be used and opens new ones."""

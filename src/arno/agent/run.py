@@ -13,7 +13,7 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any
 
-from arno.agent.errors import IncompleteAnswer, ModelError, RunError, SettingsError, StepLimit
+from arno.agent.errors import IncompleteAnswer, ModelError, RunError, StepLimit
 from arno.agent.events import AgentEvent, RunFinished, StepFinished, StepStarted, ToolResult
 from arno.agent.execute import ToolOutcome, execute
 from arno.agent.loop import (
@@ -35,7 +35,7 @@ from arno.agent.model import Model
 from arno.agent.result import RunResult, Step
 from arno.agent.tools import Tool
 from arno.agent.watch import Watch
-from arno.canon.failure import Failure, FailureKind, Stage
+from arno.canon.failure import Failure, FailureKind, LocalError, Stage
 from arno.canon.parts import ToolCallPart
 from arno.canon.request import Message
 
@@ -90,9 +90,9 @@ class Run:
 
     @property
     def result(self) -> RunResult:
-        """The finished run. Raises SettingsError while it has no answer."""
+        """The finished run. Raises LocalError while it has no answer."""
         if self._finish is None or self._finish.outcome is not Outcome.ANSWERED:
-            raise SettingsError("the run has no answer; see `messages` and `steps`")
+            raise LocalError("the run has no answer; see `messages` and `steps`")
         return self._finish.result
 
     def __aiter__(self) -> Run:

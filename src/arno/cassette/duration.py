@@ -18,7 +18,10 @@ _UNITS = {
     "h": 3_600_000_000_000,
 }
 _SMALL_UNITS = ((1_000, 1, "ns"), (1_000_000, 1_000, "\u00b5s"), (1_000_000_000, 1_000_000, "ms"))
-_TERM = re.compile(r"(\d{0,20})(?:\.(\d{0,20}))?(ns|us|\u00b5s|\u03bcs|ms|s|m|h)", re.ASCII)
+_UNIT = "(ns|us|\u00b5s|\u03bcs|ms|s|m|h)"
+_TERM = re.compile(rf"(\d{{0,20}})(?:\.(\d{{0,20}}))?{_UNIT}", re.ASCII)
+_DURATION = re.compile(rf"[-+]?(?:(?=\.?\d)\d{{0,20}}(?:\.\d{{0,20}})?{_UNIT})+", re.ASCII)
+_ZEROS = ("", "0", "+0", "-0")
 _INT64 = 1 << 63
 
 
@@ -27,22 +30,15 @@ def parse_duration(text: str) -> int:
 
     A fraction finer than a nanosecond is cut, as in Go. Raises CassetteError on anything else.
     """
-    if text in ("", "0", "+0", "-0"):
+    if text in _ZEROS:
         return 0
-    negative = text[0] == "-"
-    position = 1 if text[0] in "+-" else 0
-    if position == len(text):
+    if _DURATION.fullmatch(text) is None:
         raise CassetteError("expected a duration such as 1.5s")
-    total = 0
-    while position < len(text):
-        term = _TERM.match(text, position)
-        if term is None or not (term[1] or term[2]):
-            raise CassetteError("expected a duration such as 1.5s")
-        total += _term_ns(term[1], term[2] or "", _UNITS[term[3]])
-        position = term.end()
+    terms = _TERM.finditer(text)
+    total = sum(_term_ns(term[1], term[2] or "", _UNITS[term[3]]) for term in terms)
     if total >= _INT64:
         raise CassetteError("expected a duration below 292 years")
-    return -total if negative else total
+    return -total if text[0] == "-" else total
 
 
 def format_duration(ns: int) -> str:

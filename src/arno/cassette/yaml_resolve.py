@@ -25,6 +25,7 @@ _TIMESTAMP: Final = re.compile(
     rf"(?:[Tt]{_TIME}(?:Z|[-+](\d\d):(\d\d))| {_TIME})?",
     re.ASCII,
 )
+_TIME_LIMITS: Final = (23, 59, 59, 24, 60)
 _INTEGERS: Final = (
     (re.compile(r"([-+]?)0[xX]([0-9a-fA-F]+)", re.ASCII), 16),
     (re.compile(r"([-+]?)0[bB]([01]+)", re.ASCII), 2),
@@ -67,9 +68,9 @@ def _is_timestamp(text: str) -> bool:
     year, month, day = int(found[1]), int(found[2]), int(found[3])
     if not 1 <= month <= 12 or not 1 <= day <= _days(year, month):
         return False
-    hour, minute, second = (int(found[4 + n] or found[9 + n] or 0) for n in range(3))
-    zone_hour, zone_minute = int(found[7] or 0), int(found[8] or 0)
-    return hour < 24 and minute < 60 and second < 60 and zone_hour <= 24 and zone_minute <= 60
+    # Hour, minute and second stand in one of two places, by the form; then the zone's two.
+    parts = [found[4] or found[9], found[5] or found[10], found[6] or found[11], found[7], found[8]]
+    return all(int(part or 0) <= most for part, most in zip(parts, _TIME_LIMITS, strict=True))
 
 
 def _days(year: int, month: int) -> int:

@@ -176,10 +176,10 @@ def _total(charges: list[Charge]) -> Charge:
     if not charges:
         return Charge(nano=None, basis="unpriced")
     last = charges[-1]
-    before = sum(charge.nano or 0 for charge in charges[:-1])
-    if before and last.nano is not None:
-        return msgspec.structs.replace(last, nano=last.nano + before)
-    return last
+    known = [(charge.nano, charge.basis) for charge in charges if charge.nano is not None]
+    if not known:
+        return last
+    return msgspec.structs.replace(last, nano=sum(nano for nano, _ in known), basis=known[-1][1])
 
 
 def _ms(start: float, end: float) -> int:

@@ -54,19 +54,28 @@ class Delivery:
 
     async def stop(self) -> None:
         """No more heartbeats; waits for one that is being written."""
+        self._disarm()
+        await self._settle_beat()
+
+    async def abandon(self) -> None:
+        """No more heartbeats, and none is waited for: the client may be gone."""
+        self._disarm()
+        if self._beat is not None:
+            self._beat.cancel()
+            await self._settle_beat()
+
+    def _disarm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._beat is not None:
-            self._beat.cancel()
-            await asyncio.gather(self._beat, return_exceptions=True)
-            self._beat = None
 
     def hold(self, data: bytes) -> bool:
-        """Keep bytes that are not output; False once there is no room for more."""
+        """Keep bytes that are not output; False if there is no room for them: nothing is kept."""
+        if self._held_size + len(data) > self._pace.held_bytes:
+            return False
         self._held.append(data)
         self._held_size += len(data)
-        return self._held_size <= self._pace.held_bytes
+        return True
 
     def forget(self) -> None:
         """Drop what an attempt that failed had sent before any output."""
@@ -93,7 +102,7 @@ class Delivery:
             self._last = self._clock.monotonic()
 
     async def whole(self, status: int, body: bytes, headers: Headers) -> None:
-        """Send a whole answer."""
+        """Send a whole answer; heartbeats must have been stopped."""
         self.head_sent = self.output_sent = True
         length = ("content-length", str(len(body)))
         await self._down.head(status, (JSON_TYPE, length, *headers))
@@ -105,17 +114,19 @@ class Delivery:
 
     async def _settle_beat(self) -> None:
         """Let a heartbeat that is being written finish first: frames never mix."""
-        if self._beat is not None and not self._beat.done():
+        if self._beat is not None:
             await asyncio.gather(self._beat, return_exceptions=True)
+            self._beat = None
 
     def _tick(self) -> None:
         """Time for a sign of life, unless something was written lately."""
         wait = self._pace.beat if self.head_sent else 0.0
         left = self._last + wait - self._clock.monotonic()
-        if left <= 0 and not self._busy and (self._beat is None or self._beat.done()):
-            self._beat = asyncio.get_running_loop().create_task(self._send_beat())
+        if left <= 0:
             left = self._pace.beat
-        self._timer = self._clock.call_later(max(left, 0.05), self._tick)
+            if not self._busy and (self._beat is None or self._beat.done()):
+                self._beat = asyncio.get_running_loop().create_task(self._send_beat())
+        self._timer = self._clock.call_later(left, self._tick)
 
     async def _send_beat(self) -> None:
         if not self.head_sent:

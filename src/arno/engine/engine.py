@@ -84,7 +84,7 @@ class Engine:
             raise
         finally:
             generation.settle_quietly()
-            await generation.delivery.stop()
+            await generation.delivery.abandon()
         return generation.outcome()
 
     def candidates(self, call: Call) -> tuple[Candidate, ...]:
@@ -195,24 +195,26 @@ class Generation:
         """The ledger could not be written: the answer must not look like a success."""
         if self._settled is not None:
             self._settled = msgspec.structs.replace(self._settled, state="error")
+        await self.delivery.stop()
         if self.delivery.head_sent:
             await self.delivery.stream(self._failure_frame(LEDGER_DOWN), headers)
         else:
             await self._send_error(LEDGER_DOWN)
-        await self.delivery.stop()
         await self.delivery.end()
 
     async def _refuse(self, failure: Failure) -> None:
         """No candidate gave output: an error with its status, or the failure frame."""
-        status, _ = self._dialect.encode_failure(failure)
         self.book.failure = failure
-        self.book.http_status = 200 if self.delivery.head_sent else status
+        self.book.http_status, _ = self._dialect.encode_failure(failure)
+        # A heartbeat on its way would land in the error, and decides whether the head is out.
+        await self.delivery.stop()
+        if self.delivery.head_sent:
+            self.book.http_status = 200
         self.settle_quietly()
         if self.delivery.head_sent:
             await self.delivery.stream(self._failure_frame(failure), ())
         else:
             await self._send_error(failure)
-        await self.delivery.stop()
         await self.delivery.end()
 
     async def _send_error(self, failure: Failure) -> None:

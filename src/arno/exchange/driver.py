@@ -26,6 +26,9 @@ from arno.transport.base import (
 DRAIN_SECONDS = 1.0
 """How long the rest of a body may take after its terminal event, to keep the connection."""
 
+DRAIN_BYTES = 65_536
+"""How much the rest of a body may be."""
+
 KINDS: dict[ErrorKind, FailureKind] = {
     ErrorKind.CONNECT: FailureKind.UNAVAILABLE,
     ErrorKind.CLOSED: FailureKind.UNAVAILABLE,
@@ -48,6 +51,7 @@ class Deadlines(msgspec.Struct, frozen=True):
 
 
 DEFAULT_DEADLINES = Deadlines()
+DRAIN_DEADLINES = Deadlines(first=None, idle=None, total=DRAIN_SECONDS)
 
 
 class Watch:
@@ -97,14 +101,14 @@ class Watch:
             self._alive = True
             self._last = self._left
 
-    def absorb(self) -> bool:
-        """Whether a cancellation is this watch's own; if so it is taken back.
+    def absorb(self) -> str | None:
+        """Take back a cancellation of this watch's own: the name of the deadline that passed.
 
-        False where the caller has cancelled too: that must go on (as in `asyncio.timeout`).
+        None where the caller has cancelled (too): that must go on, as in `asyncio.timeout`.
         """
         if self.passed is None or self._task is None:
-            return False
-        return self._task.uncancel() <= self._cancelling
+            return None
+        return self.passed if self._task.uncancel() <= self._cancelling else None
 
     def _due(self) -> tuple[float, str] | None:
         """The next deadline and its name."""
@@ -167,13 +171,15 @@ async def run(
     before the close returns. Asking for the step after the last one drains the connection.
     """
     attempt = _Attempt(transport, request, exchange)
+    clock = clock or LoopClock()
     try:
-        with Watch(clock or LoopClock(), deadlines) as watch:
+        with Watch(clock, deadlines) as watch:
             while not exchange.ended:
                 step = await attempt.next(watch)
                 if step.output or step.events:
                     yield step
-        await attempt.drain()
+        with Watch(clock, DRAIN_DEADLINES) as watch:
+            await attempt.drain(watch)
     finally:
         attempt.close()
 
@@ -196,9 +202,10 @@ class _Attempt:
         except TransportError as error:
             step = self._exchange.broken(failure_of(error))
         except asyncio.CancelledError:
-            if not watch.absorb():
+            passed = watch.absorb()
+            if passed is None:
                 raise
-            step = self._exchange.broken(_deadline_failure(watch.passed))
+            step = self._exchange.broken(_deadline_failure(passed))
         finally:
             watch.end(alive=step.is_alive)
         return step
@@ -210,23 +217,25 @@ class _Attempt:
         chunk = await self._response.read()
         return self._exchange.data(chunk) if chunk else self._exchange.end()
 
-    async def drain(self) -> None:
+    async def drain(self, watch: Watch) -> None:
         """After a good end, read what little may be left, to keep the connection."""
-        if self._response is None or not self._exchange.seen.complete:
+        response = self._response
+        if response is None or not self._exchange.seen.complete:
             return
+        room = DRAIN_BYTES
+        watch.begin()
         try:
-            async with asyncio.timeout(DRAIN_SECONDS):
-                await self._response.read()
-        except (TransportError, TimeoutError):
+            while room > 0 and (chunk := await response.read()):
+                room -= len(chunk)
+        except TransportError:
             return
+        except asyncio.CancelledError:
+            if watch.absorb() is None:
+                raise
+        finally:
+            watch.end(alive=False)
 
     def close(self) -> None:
         """Give up what is left."""
         if self._response is not None:
             self._response.abort()
-
-
-def _uncancel() -> None:
-    task = asyncio.current_task()
-    if task is not None:
-        task.uncancel()

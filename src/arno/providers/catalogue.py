@@ -96,12 +96,12 @@ class Catalogue:
         return Catalogue(msgspec.structs.replace(self._facts, endpoints=endpoints))
 
     def with_recorded(self, models: Iterable[str], *, created: int) -> Catalogue:
-        """This catalogue with the replay endpoints serving `models` under the ids asked for.
+        """This catalogue with the replay endpoints serving just `models`, by the ids asked for.
 
         created: Unix seconds to list for models that no file lists.
         """
         replays = [row.slug for row in self._facts.endpoints if row.transport == REPLAY]
-        rows = {row.id: row for row in self._facts.models}
+        rows = {row.id: _not_served_by(row, replays) for row in self._facts.models}
         for model in dict.fromkeys(models):
             known = rows.get(model) or Model(
                 id=model, canonical_slug=model, name=model, created=created, served={}
@@ -109,6 +109,12 @@ class Catalogue:
             recorded = {slug: known.served.get(slug, model) for slug in replays}
             rows[model] = msgspec.structs.replace(known, served={**known.served, **recorded})
         return Catalogue(msgspec.structs.replace(self._facts, models=tuple(rows.values())))
+
+
+def _not_served_by(model: Model, slugs: Iterable[str]) -> Model:
+    gone = set(slugs)
+    served = {slug: name for slug, name in model.served.items() if slug not in gone}
+    return msgspec.structs.replace(model, served=served)
 
 
 def load_catalogue(tables: Tables | None = None) -> Catalogue:

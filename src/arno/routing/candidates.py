@@ -23,8 +23,15 @@ def choose(models: Iterable[str], lookup: Lookup, preferences: Json) -> tuple[Ca
             found.setdefault((candidate.endpoint.slug, candidate.upstream_model), candidate)
     chosen = tuple(found.values())
     if isinstance(preferences, Mapping) and preferences.get("allow_fallbacks") is False:
-        return chosen[:1]
+        return _without_fallbacks(chosen, _names(preferences, "order"))
     return chosen
+
+
+def _without_fallbacks(chosen: tuple[Candidate, ...], order: list[str]) -> tuple[Candidate, ...]:
+    """The first candidate, or all that the client has put in order (openrouter-api 5.1)."""
+    if not order:
+        return chosen[:1]
+    return tuple(c for c in chosen if c.endpoint.contract or _rank(c, order) < len(order))
 
 
 def prefer(candidates: tuple[Candidate, ...], preferences: Json) -> tuple[Candidate, ...]:

@@ -81,11 +81,18 @@ class OpenCall:
         return True
 
 
+def kind_of(entry: Mapping[str, Json]) -> str:
+    """The member that holds the call: its type, or what is there (later pieces have no type)."""
+    named = str(entry.get("type") or "function")
+    present = (kind for kind in (named, "function", "custom") if entry.get(kind) is not None)
+    return next(present, named)
+
+
 def read_fragment(entry: Json) -> Fragment:
     """One entry of a delta's `tool_calls`."""
     if not isinstance(entry, Mapping):
         raise FragmentError("an entry of tool_calls is not an object")
-    kind = str(entry.get("type") or "function")
+    kind = kind_of(entry)
     body = entry.get(kind)
     if body is None:
         body = {}

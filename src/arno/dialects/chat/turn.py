@@ -42,6 +42,7 @@ from arno.dialects.chat.residue import (
     note,
     take,
 )
+from arno.dialects.chat.tool_calls import kind_of
 from arno.wire import json
 
 LISTS = ("tool_calls", "images", DETAILS)
@@ -114,10 +115,10 @@ def decode_audio_answer(audio: Json) -> Part:
 
 def decode_tool_call(call: Json, position: int) -> Part:
     """One entry of `tool_calls`. An id that the wire left out is made from its position."""
-    body = call.get(str(call.get("type") or "function")) if isinstance(call, Mapping) else None
+    kind = kind_of(call) if isinstance(call, Mapping) else ""
+    body = call.get(kind) if isinstance(call, Mapping) else None
     if not isinstance(body, Mapping):
         return OpaquePart(dialect=DIALECT, document=call, ext=keep({"@member": "tool_calls"}))
-    kind = str(call.get("type") or "function")
     key = "input" if kind == "custom" else "arguments"
     values, residue = take(call, "id", kind)
     inner, rest = take(body, "name", key)

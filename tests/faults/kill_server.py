@@ -1,0 +1,58 @@
+"""A gateway to be killed: `python -m tests.faults.kill_server CASSETTE DATA [--mutant]`.
+
+The product's own assembly and server. The mutant is what somebody might write to save time: it
+hands records to the journal shortly after the answer's last bytes have gone out.
+"""
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+from arno.cli.serve import Plan, assemble, open_ledger
+from arno.gateway import server
+from arno.gateway.keys import KeyRing
+from arno.gateway.log import RequestLog
+from arno.gateway.settings import GatewaySettings
+from arno.transport.files import load_cassettes
+
+GROUP_SECONDS = 0.02
+
+
+class Nowhere:
+    """The log is not what is tested here."""
+
+    def write(self, text):
+        pass
+
+    def flush(self):
+        pass
+
+
+class LateSink:
+    """The mutant: acknowledges first, journals a little later."""
+
+    def __init__(self, sink):
+        self._sink = sink
+
+    def append(self, record):
+        asyncio.get_running_loop().call_later(GROUP_SECONDS, self._sink.append, record)
+
+    def __getattr__(self, name):
+        return getattr(self._sink, name)
+
+
+def main():
+    cassette, data = sys.argv[1:3]
+    settings = GatewaySettings()
+    sink = open_ledger(Path(data))
+    plan = Plan(
+        cassettes=load_cassettes([cassette]), scale=1.0, settings=settings, keys=KeyRing(())
+    )
+    log = RequestLog(Nowhere())
+    app = assemble(plan, LateSink(sink) if "--mutant" in sys.argv else sink, log)
+    server.run(app, settings, inflight=app.gateway.inflight, log=log, wall_ns=time.time_ns)
+
+
+if __name__ == "__main__":
+    main()
