@@ -255,6 +255,44 @@ def last_failure(model: HttpModel) -> Failure:
     return asyncio.run(go())
 
 
+class OneChunk:
+    """A transport whose response says hello, then nothing; tells whether it was given up."""
+
+    status = 200
+    headers = (("content-type", "text/event-stream"),)
+    aborted = False
+
+    def __init__(self) -> None:
+        self._chunks = [HELLO]
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        return self
+
+    async def read(self) -> bytes:
+        if not self._chunks:
+            await asyncio.Event().wait()
+        return self._chunks.pop()
+
+    def abort(self) -> None:
+        self.aborted = True
+
+    async def aclose(self) -> None: ...
+
+
+def test_the_upstream_is_closed_when_the_close_returns() -> None:
+    async def go() -> None:
+        upstream = OneChunk()
+        model = HttpModel("http://127.0.0.1", transport=upstream)
+        stream = model.stream(Request(model="m", messages=(user("hi"),), stream=True))
+        await anext(stream)
+        assert not upstream.aborted
+        await stream.aclose()
+        assert upstream.aborted
+        assert [event async for event in stream] == []
+
+    asyncio.run(go())
+
+
 class NeverAnswers:
     """A transport whose responses never come."""
 
@@ -318,6 +356,18 @@ def test_run_sync_can_be_used_again_and_again() -> None:
     with ThreadedUpstream([Script.sse(*WHOLE), Script.sse(*WHOLE)]) as upstream:
         agent = Agent("m", base_url=upstream.url)
         assert [agent.run_sync("hi").text for _ in range(2)] == ["Hello", "Hello"]
+
+
+def test_each_event_loop_has_its_own_connections() -> None:
+    """Two loops in turn, both alive, neither closed before the other has asked."""
+    scripts = [Script.sse(*WHOLE) for _ in range(4)]
+    with ThreadedUpstream(scripts) as upstream, asyncio.Runner() as one, asyncio.Runner() as other:
+        agent = Agent("m", base_url=upstream.url)
+        texts = [runner.run(agent.run("hi")).text for runner in (one, other, one, other)]
+        for runner in (one, other):
+            runner.run(agent.aclose())
+        assert upstream.connections == 2
+    assert texts == ["Hello"] * 4
 
 
 def test_a_transport_that_was_given_stays_open() -> None:

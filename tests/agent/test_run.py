@@ -130,6 +130,17 @@ class TestTools:
         assert [e.text for e in events if isinstance(e, ToolResult)] == ["2", "1"]
         assert outline(run.messages)[2:4] == ["tool a: 1", "tool b: 2"]
 
+    def test_that_end_at_one_moment_are_told_in_call_order(self) -> None:
+        async def first() -> str:
+            return "1"
+
+        async def second() -> str:
+            return "2"
+
+        run = agent([TWO_CALLS, answer("done")], first, second).stream("go")
+        events = asyncio.run(collect(run))
+        assert [e.text for e in events if isinstance(e, ToolResult)] == ["1", "2"]
+
     def test_in_threads_run_at_once_too(self) -> None:
         meeting = threading.Barrier(2, timeout=30)
 

@@ -40,6 +40,12 @@ class Tree(msgspec.Struct, rename="camel"):
     children: "list[Tree]" = []
 
 
+class Label(msgspec.Struct):
+    """Words of the class."""
+
+    text: str
+
+
 class Chain(TypedDict):
     next: "Chain | None"
 
@@ -111,6 +117,15 @@ SCHEMAS: list[tuple[Any, dict[str, Any]]] = [
     ),
     (Place, PLACE),
     (Annotated[Place, "where"], {**PLACE, "description": "where"}),
+    (
+        Annotated[Label, "words of the parameter"],
+        {
+            "type": "object",
+            "properties": {"text": STRING},
+            "required": ["text"],
+            "description": "words of the parameter",
+        },
+    ),
     (
         Point,
         {

@@ -1,10 +1,10 @@
 """One engine over scripted upstreams, a client that records, a clock that stands still.
 
-    async with ScriptedUpstream([...]) as up:
-        bench = Bench(plain=up.url)
-        client = await bench.serve(chat_body(stream=True))
-        assert client.text == ...
-        assert bench.entry.state == "success"
+async with ScriptedUpstream([...]) as up:
+    bench = Bench(plain=up.url)
+    client = await bench.serve(chat_body(stream=True))
+    assert client.text == ...
+    assert bench.entry.state == "success"
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from arno.dialects import DIALECTS
 from arno.engine import Call, Caller, Engine, EngineSettings, Outcome
 from arno.engine.delivery import Pace
 from arno.exchange.driver import Deadlines
+from arno.exchange.machine import Limits
 from arno.gateway.core import price_table
-from arno.ledger.entry import ExchangeEntry, GenerationEntry
+from arno.ledger.entry import ExchangeEntry, GenerationEntry, LedgerRecord
 from arno.providers import Catalogue, Tables, load_catalogue
 from arno.store.memory import MemorySink
-from arno.transport.base import Transport
+from arno.transport.base import HttpRequest, HttpResponse, Transport
 from arno.transport.live import LivePool
 from arno.wire import json
 
 MODEL = "test/model"
+SETTINGS = EngineSettings()
 
 ENDPOINT = """
 [[endpoint]]
@@ -75,9 +77,7 @@ def catalogue_of(*rows: tuple[str, str, bool]) -> Catalogue:
     models += MODEL_ROW.format(model=SAME_ID)
     models += "".join(f'{slug} = "{SAME_ID}"\n' for slug, _, _ in rows)
     prices = "".join(PRICE.format(slug=slug, model=MODEL) for slug, _, _ in rows)
-    tables = Tables(
-        endpoints=endpoints, models=models, prices=prices, names="[slugs]\n"
-    )
+    tables = Tables(endpoints=endpoints, models=models, prices=prices, names="[slugs]\n")
     return load_catalogue(tables)
 
 
@@ -128,34 +128,58 @@ async def settle_loop() -> None:
 
 
 class Client:
-    """Records what a client is sent; `gate` cleared makes it a client that does not read."""
+    """Records what a client is sent; `gate` cleared makes it a client that does not read.
 
-    def __init__(self) -> None:
+    waiting: what is being written to a client that does not read. faults: calls that break the
+    order that `Downstream` names; they are raised too, but a heartbeat's error is nobody's.
+    """
+
+    def __init__(self, *, reads: bool = True) -> None:
         self.status: int | None = None
         self.headers: dict[str, str] = {}
         self.writes: list[bytes] = []
         self.ended = False
+        self.waiting: bytes | None = None
+        self.faults: list[str] = []
         self.gate = asyncio.Event()
-        self.gate.set()
+        if reads:
+            self.gate.set()
         self.changed = asyncio.Condition()
 
     async def head(self, status: int, headers: tuple[tuple[str, str], ...]) -> None:
-        assert self.status is None, "a second head"
+        self._check(self.status is None, "a second head")
+        await self._turn(b"")
         self.status = status
         self.headers = dict(headers)
         await self._tell()
 
     async def body(self, data: bytes) -> None:
-        assert self.status is not None, "a body before the head"
-        assert not self.ended, "a body after the end"
-        await self.gate.wait()
+        self._check(self.status is not None, "a body before the head")
+        self._check(not self.ended, "a body after the end")
+        await self._turn(data)
         self.writes.append(data)
         await self._tell()
 
     async def end(self) -> None:
-        assert not self.ended, "a second end"
+        self._check(not self.ended, "a second end")
+        self._check(self.waiting is None, "an end during a write")
         self.ended = True
         await self._tell()
+
+    async def _turn(self, data: bytes) -> None:
+        """Wait until the client reads; nobody else may write meanwhile."""
+        self._check(self.waiting is None, "two writes at a time")
+        self.waiting = data
+        await self._tell()
+        try:
+            await self.gate.wait()
+        finally:
+            self.waiting = None
+
+    def _check(self, right: bool, fault: str) -> None:
+        if not right:
+            self.faults.append(fault)
+        assert right, fault
 
     async def _tell(self) -> None:
         async with self.changed:
@@ -192,6 +216,62 @@ def chat_body(**members: object) -> bytes:
     return json.dumps({**base, **members})
 
 
+class CountingSink(MemorySink):
+    """A ledger that remembers every call of `append`, repeated ones too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.appended: list[LedgerRecord] = []
+
+    def append(self, record: LedgerRecord) -> None:
+        self.appended.append(record)
+        super().append(record)
+
+
+class Watched:
+    """A transport that tells how many body bytes were taken and whether a read is waiting."""
+
+    def __init__(self, inner: Transport) -> None:
+        self._inner = inner
+        self.taken = 0
+        self.waits = False
+        self._changed = asyncio.Event()
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        return WatchedResponse(self, await self._inner.send(request))
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    def note(self, taken: int, *, waits: bool) -> None:
+        self.taken += taken
+        self.waits = waits
+        self._changed.set()
+
+    async def until(self, taken: int) -> None:
+        """Wait until `taken` bytes were read in all and more is asked for."""
+        while not (self.taken >= taken and self.waits):
+            self._changed.clear()
+            await self._changed.wait()
+
+
+class WatchedResponse:
+    def __init__(self, watch: Watched, inner: HttpResponse) -> None:
+        self._watch = watch
+        self._inner = inner
+        self.status = inner.status
+        self.headers = inner.headers
+
+    async def read(self) -> bytes:
+        self._watch.note(0, waits=True)
+        data = await self._inner.read()
+        self._watch.note(len(data), waits=False)
+        return data
+
+    def abort(self) -> None:
+        self._inner.abort()
+
+
 class Bench:
     """An engine with its ledger. `plain`, `contract`: base URLs of endpoints by slug."""
 
@@ -200,22 +280,24 @@ class Bench:
         *rows: tuple[str, str, bool],
         transport: Transport | None = None,
         clock: ManualClock | None = None,
-        deadlines: Deadlines = Deadlines(),
-        pace: Pace = Pace(),
+        deadlines: Deadlines = SETTINGS.deadlines,
+        pace: Pace = SETTINGS.pace,
+        limits: Limits = SETTINGS.limits,
+        catalogue: Catalogue | None = None,
         **urls: str,
     ) -> None:
         made = tuple((slug, url, slug == "contract") for slug, url in urls.items())
-        self.sink = MemorySink()
+        self.sink = CountingSink()
         self.clock = clock
-        self.transport = transport or LivePool()
-        catalogue = catalogue_of(*rows, *made)
+        self.transport = Watched(transport or LivePool())
+        catalogue = catalogue or catalogue_of(*rows, *made)
         self.engine = Engine(
             catalogue=catalogue,
             prices=price_table(catalogue),
             transports={"live": self.transport},
             sink=self.sink,
             clock=clock,
-            settings=EngineSettings(deadlines=deadlines, pace=pace),
+            settings=EngineSettings(deadlines=deadlines, pace=pace, limits=limits),
         )
         self.outcome: Outcome | None = None
         self._numbers = itertools.count(1)
@@ -237,9 +319,11 @@ class Bench:
         self.outcome = await self.engine.serve(self.call(body), client)
         return client
 
-    def begin(self, body: bytes) -> tuple[asyncio.Task[Outcome], Client]:
+    def begin(
+        self, body: bytes, client: Client | None = None
+    ) -> tuple[asyncio.Task[Outcome], Client]:
         """Begin to serve one request."""
-        client = Client()
+        client = client or Client()
         return asyncio.ensure_future(self.engine.serve(self.call(body), client)), client
 
     @property

@@ -13,7 +13,8 @@ NOW = Clock(wall_ns=lambda: 1_773_500_000 * 10**9)
 
 @pytest.fixture(scope="module")
 def url():
-    recorded = load_catalogue().with_recorded([KIMI, "old/model", "new/model"], created=5)
+    models = [KIMI, HARBOUR, "old/model", "new/model"]
+    recorded = load_catalogue().with_recorded(models, created=5)
     catalogue = recorded.only(["replay"])
     with running_gateway(gateway_app(catalogue=catalogue, clock=NOW)) as address:
         yield address

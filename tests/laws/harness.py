@@ -17,9 +17,7 @@ from arno.wire import SSEDecoder, SSEFrame, json
 
 CHAT: Dialect = DIALECTS["chat"]
 
-RESET = Failure(
-    FailureKind.UNAVAILABLE, "connection reset", retryable=True, stage=Stage.MID_STREAM
-)
+RESET = Failure(FailureKind.UNAVAILABLE, "connection reset", retryable=True, stage=Stage.MID_STREAM)
 """What the exchange reports when the connection breaks."""
 
 NEVER_COMPARED = frozenset({"ext", "raw", "wire_index"})

@@ -206,8 +206,7 @@ def test_the_prefix_check_notices_an_invented_stop() -> None:
 
 BYTEWISE = (
     "fantasy/providertests/testdata/TestOpenAICommon/openai-gpt-4o/multi_tool_streaming.yaml#0",
-    "fantasy/providertests/testdata/TestOpenAICompatibleCommon/groq-kimi-k2/"
-    "tool_streaming.yaml#0",
+    "fantasy/providertests/testdata/TestOpenAICompatibleCommon/groq-kimi-k2/tool_streaming.yaml#0",
 )
 """Recordings cut at every byte beside the two of the seed."""
 

@@ -126,8 +126,13 @@ def test_switching_to_wal_asks_again_until_the_others_are_done(tmp_path):
     path = tmp_path / "new.db"
     other = lock_database(path)
     tries = []
-    mine = sqlite3.connect(path, timeout=0, check_same_thread=False)
-    mine.set_trace_callback(tries.append)
+
+    class Watched(sqlite3.Connection):
+        def execute(self, *arguments):
+            tries.append(arguments)
+            return super().execute(*arguments)
+
+    mine = sqlite3.connect(path, timeout=0, check_same_thread=False, factory=Watched)
     switching = threading.Thread(target=write_ahead, args=(mine,))
     switching.start()
     until(lambda: len(tries) > 2)

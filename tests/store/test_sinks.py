@@ -5,7 +5,7 @@ import threading
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from arno.ledger.ports import Sink, Totals
+from arno.ledger.ports import Health, Sink, Totals
 from arno.store.memory import MemorySink
 from arno.store.sink import StoreSink
 from tests.ledger.records import RECORD_LISTS, full_record, record
@@ -29,9 +29,14 @@ def sink(request, tmp_path):
     made.close()
 
 
-def test_it_is_a_sink(sink):
-    checked: Sink = sink
-    assert checked.health().ok
+def both(stored: StoreSink, memory: MemorySink) -> tuple[Sink, Sink]:
+    """Holds the classes to the Protocol, for the type checker."""
+    return stored, memory
+
+
+def test_with_nothing_appended_it_is_well_and_empty(sink):
+    assert sink.health() == Health(ok=True)
+    assert (sink.recent(9), sink.totals("key")) == ((), Totals())
 
 
 def test_a_record_is_found_by_our_id_and_by_the_upstreams(sink):
@@ -62,8 +67,11 @@ def test_our_id_wins_then_the_newest_of_the_upstreams(sink):
     sink.settle()
     sink.append(record(2, upstream_id="gen-9"))
     assert sink.generation("gen-9", "key") == record(3, upstream_id="gen-9")
-    sink.append(record(9))
-    assert sink.generation("gen-9", "key") == record(9)
+    oldest = record(0, id="gen-9")
+    sink.append(oldest)
+    assert sink.generation("gen-9", "key") == oldest
+    sink.settle()
+    assert sink.generation("gen-9", "key") == oldest
 
 
 def test_unknown_ids_are_none(sink):

@@ -115,7 +115,6 @@ class Run:
     async def aclose(self) -> None:
         """Give the run up, or do nothing if it is over."""
         await self._events.aclose()
-        self._feed(Cancelled())  # a generator that was never begun does not do it itself
 
     def _feed(self, event: LoopEvent) -> None:
         commands = self._loop.feed(event)
@@ -165,15 +164,10 @@ class Run:
         try:
             while running:
                 await asyncio.wait(running.values(), return_when=asyncio.FIRST_COMPLETED)
-                # All that is known is taken in before anything is told: whoever reads may stop
-                # at any event, and a result that exists must not be lost.
-                told = [
-                    _tool_result(c, self._take(c.place, running.pop(c.place)))
-                    for c in commands
-                    if c.place in running and running[c.place].done()
-                ]
-                for event in told:
-                    yield event
+                ended = [c for c in commands if c.place in running and running[c.place].done()]
+                for command in ended:
+                    outcome = self._take(command.place, running.pop(command.place))
+                    yield _tool_result(command, outcome)
         finally:
             await self._stop(running)
 
@@ -188,7 +182,7 @@ class Run:
         return outcome
 
     async def _stop(self, running: Mapping[int, asyncio.Task[ToolOutcome]]) -> None:
-        """Cancel what still runs and wait for its end; a result that came meanwhile is kept."""
+        """Cancel what still runs and wait for its end; a result that is there by then is kept."""
         for task in running.values():
             task.cancel()
         try:

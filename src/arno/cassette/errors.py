@@ -5,8 +5,10 @@ ValueError
         SecretFound    redaction refused a write; names the place, never the value
 """
 
+from arno.canon.failure import LocalError
 
-class CassetteError(ValueError):
+
+class CassetteError(LocalError, ValueError):
     """A cassette that cannot be read or written.
 
     `line` is the 1-based line of the file where reading stopped, None where there is no line.

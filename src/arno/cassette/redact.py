@@ -61,7 +61,7 @@ def _has_web_token(data: bytes) -> bool:
 # authentication", "sk-learn") and plain base64 (which has no dot) do not match.
 _SEARCHES: Final[tuple[tuple[str, Callable[[bytes], object]], ...]] = (
     ("an API key (sk-)", re.compile(rb"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{12}").search),
-    ("a Google API key (AIza)", re.compile(rb"AIza[A-Za-z0-9_-]{12}").search),
+    ("an API key (AIza) (AIza)", re.compile(rb"AIza[A-Za-z0-9_-]{12}").search),
     ("an AWS access key id", re.compile(rb"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{12}").search),
     ("a JSON web token (eyJ)", _has_web_token),
     ("a bearer token", _BEARER.search),

@@ -27,13 +27,6 @@ class GatewayChild:
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
-    @property
-    def pid(self) -> int:
-        """The child's process id. Raises ChildError before it was started."""
-        if self._process is None:
-            raise ChildError("the gateway has not been started")
-        return self._process.pid
-
     def __enter__(self) -> GatewayChild:
         command = [sys.executable, "-m", "arno", "serve", "--port", "0", "--data"]
         log = self._folder / "gateway.log"

@@ -39,6 +39,7 @@ from arno.transport.live import LivePool
 from arno.wire import json
 
 API = "/api/v1"
+ANSWER = "answer    "
 
 
 class DemoError(Exception):
@@ -46,10 +47,7 @@ class DemoError(Exception):
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of this verb."""
-    parser.add_argument(
-        "--pid-file", type=Path, help="write the gateway's process id here (for tests)"
-    )
+    """No options: what it shows needs none."""
 
 
 def execute(options: argparse.Namespace) -> int:
@@ -57,17 +55,15 @@ def execute(options: argparse.Namespace) -> int:
     stage = Stage(sys.stdout)
     try:
         with tempfile.TemporaryDirectory(prefix="arno-demo-") as folder:
-            _show(stage, Path(folder), options.pid_file)
+            _show(stage, Path(folder))
     except (DemoError, ChildError, RunError, TransportError) as error:
         stage.fail(str(error))
         return 1
     return 0
 
 
-def _show(stage: Stage, folder: Path, pid_file: Path | None) -> None:
+def _show(stage: Stage, folder: Path) -> None:
     with GatewayChild(folder) as gateway:
-        if pid_file is not None:
-            pid_file.write_text(str(gateway.pid))
         stage.say(f"gateway   {gateway.url}   (a process of its own; recorded model, no key)")
         stage.say(f"question  {PROMPT}", BOLD)
         total = asyncio.run(_converse(stage, gateway.url + API))
@@ -189,19 +185,19 @@ class Stage:
     def step(self, event: StepFinished, record: dict[str, Json]) -> None:
         """Who served a step, how fast, how much of what, and what it cost."""
         first = "?" if event.first_token_s is None else f"{event.first_token_s:.2f} s"
-        tokens = (
-            f"{record.get('native_tokens_prompt')} tokens in"
-            f" ({record.get('native_tokens_cached')} cached),"
-            f" {record.get('native_tokens_completion')} out"
+        sent, cached, made = (
+            "?" if (count := record.get(f"native_tokens_{kind}")) is None else count
+            for kind in ("prompt", "cached", "completion")
         )
+        tokens = f"{sent} tokens in ({cached} cached), {made} out"
         cost = record.get("total_cost")
         shown = "cost unknown" if cost is None else f"{Decimal(cost):f} USD"
         line = f"  step {event.step}: {record.get('provider_name')}, first token {first}, "
         self.say(f"{line}{tokens}, {shown}", DIM)
 
     def _text(self, event: TextDelta) -> None:
-        self._begin("answer    ")
-        self._write(event.text, GREEN)
+        self._begin(ANSWER)
+        self._write(event.text.replace("\n", "\n" + " " * len(ANSWER)), GREEN)
 
     def _call(self, event: ToolCallStarted) -> None:
         self._close()

@@ -33,6 +33,4 @@ def execute(options: argparse.Namespace) -> int:
     models = transport.index.models()
     if models:
         print(f"arno: models recorded here: {', '.join(models)}", file=sys.stderr)
-    return server.run(
-        app, settings, inflight=Inflight(), log=RequestLog(), wall_ns=time.time_ns
-    )
+    return server.run(app, settings, inflight=Inflight(), log=RequestLog(), wall_ns=time.time_ns)

@@ -22,7 +22,10 @@ from arno.agent import (
     ToolCall,
     ToolResult,
 )
+from arno.canon.ext import Json
 from arno.cli.terminal import inert
+from arno.wire import json
+from arno.wire.errors import MalformedJSON
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base-url", help="where to ask (default: ARNO_BASE_URL)")
     parser.add_argument("--instructions", help="the system message")
     parser.add_argument("--max-tokens", type=int, help="cap of each answer, in tokens")
+    parser.add_argument("--tool-choice", help="auto, none, required or a tool's name")
+    parser.add_argument(
+        "--extra", type=members, metavar="JSON", help="more members of the request, as an object"
+    )
     parser.add_argument("--max-steps", type=int, default=20, help="cap of answers (default 20)")
 
 
@@ -50,6 +57,8 @@ def execute(options: argparse.Namespace) -> int:
         instructions=options.instructions,
         base_url=options.base_url,
         max_output_tokens=options.max_tokens,
+        tool_choice=options.tool_choice,
+        extra=options.extra,
         max_steps=options.max_steps,
     )
     try:
@@ -58,6 +67,17 @@ def execute(options: argparse.Namespace) -> int:
         print(f"\narno: {inert(str(error))}", file=sys.stderr)
         return 1
     return 0
+
+
+def members(text: str) -> dict[str, Json]:
+    """A JSON object of request members. Raises ArgumentTypeError."""
+    try:
+        document = json.loads(text)
+    except MalformedJSON as error:
+        raise argparse.ArgumentTypeError(f"this is no JSON: {error}") from error
+    if not isinstance(document, dict):
+        raise argparse.ArgumentTypeError("this is no JSON object")
+    return document
 
 
 def load_tool(name: str) -> Callable[..., Any]:

@@ -32,6 +32,9 @@ _LAST_WORDS_S = 2.0
 
 _MAX_ATTRIBUTION = 512
 
+FORWARDED = (b"anthropic-beta", b"openai-beta", b"x-anthropic-beta")
+"""Request headers that go on to an upstream as they came (R14); all others stay here."""
+
 SHUTDOWN = Failure(
     kind=FailureKind.OVERLOADED,
     message="The gateway is shutting down",
@@ -85,6 +88,11 @@ def _call(gateway: Gateway, request: Inbound, envelope: Envelope, body: bytes) -
         envelope=envelope,
         body=body,
         created_ns=now,
+        forward=tuple(
+            (name.decode(), value.decode("latin-1"))
+            for name in FORWARDED
+            if (value := request.headers.get(name)) is not None
+        ),
     )
 
 

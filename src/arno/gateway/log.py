@@ -28,6 +28,9 @@ MAX_TEXT = 128
 MAX_WAITING = 10_000
 """Lines that may wait for the writer."""
 
+GATHER_S = 0.02
+"""How long the writer gathers lines before it writes them."""
+
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of an answered request; state is a ledger state, or ok and refused."""
@@ -92,8 +95,10 @@ class RequestLog:
         """sheet: where lines go, standard error if None. A thread lives until `close`."""
         self._sheet = sheet if sheet is not None else sys.stderr
         self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="arno-log", daemon=True)
         self._thread.start()
+        self._ended = False
         self.dropped = 0
 
     def request(
@@ -133,6 +138,7 @@ class RequestLog:
 
     def close(self) -> None:
         """Write what waits and stop the thread; nothing may be logged afterwards."""
+        self._closing.set()
         self._waiting.put(None)
         self._thread.join()
 
@@ -143,9 +149,24 @@ class RequestLog:
         self._waiting.put(json.dumps(line))
 
     def _run(self) -> None:
-        while (line := self._waiting.get()) is not None:
+        line = self._waiting.get()
+        while line is not None:
+            # Waking this thread takes time from requests, so it takes what a moment brings.
+            self._closing.wait(GATHER_S)
+            lines = [line]
+            while (line := self._next()) is not None:
+                lines.append(line)
             # A sheet that is gone (closed pipe) must not end the gateway.
             with suppress(OSError, ValueError):
-                self._sheet.write(line.decode() + "\n")
-                if self._waiting.empty():
-                    self._sheet.flush()
+                self._sheet.write("".join(line.decode() + "\n" for line in lines))
+                self._sheet.flush()
+            if not self._ended:
+                line = self._waiting.get()
+
+    def _next(self) -> bytes | None:
+        """The next line that waits; None when there is none or the end has come."""
+        if self._ended or self._waiting.empty():
+            return None
+        line = self._waiting.get()
+        self._ended = line is None
+        return line

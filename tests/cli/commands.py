@@ -1,0 +1,56 @@
+"""Runs `arno` as a user does: a process, its output, its exit code."""
+
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+
+from tests.shared import ROOT
+
+PATIENCE_SECONDS = 60
+
+
+def environment(**changes):
+    """The process's environment without settings of the user's own."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ARNO_", "OPENAI_"))}
+    return {**kept, "PYTHONPATH": str(ROOT / "src"), **changes}
+
+
+def arno(*arguments, cwd=None, **variables):
+    """Run a command to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "arno", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env=environment(**variables),
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+
+
+@contextmanager
+def running(*arguments, stderr=subprocess.DEVNULL, **variables):
+    """A command that goes on (a server): its process, stdout still to be read."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "arno", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+        env=environment(**variables),
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+        if process.stderr is not None:
+            process.stderr.close()
+
+
+@contextmanager
+def server(*arguments, **variables):
+    """A server command: (process, the URL of its first line)."""
+    with running(*arguments, **variables) as process:
+        yield process, process.stdout.readline().strip()

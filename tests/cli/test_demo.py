@@ -1,0 +1,78 @@
+"""`arno demo`: shows the conversation as it arrives, says what it cost, fails loudly."""
+
+import signal
+import subprocess
+
+import psutil
+import pytest
+
+from arno.cassette.recordings import built_in
+from arno.cli.scenario import BOATS, PROMPT
+from tests.cli.commands import PATIENCE_SECONDS, arno, running
+
+COSTS = ("0.0001136", "0.0001051", "0.0002187")
+
+
+@pytest.fixture(scope="module")
+def shown():
+    done = arno("demo")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_it_shows_question_call_result_and_answer_in_order(shown):
+    order = [
+        PROMPT,
+        "I'll look up today's departures from Port Amber for you.",
+        'departures {"harbour": "Port Amber"}',
+        BOATS,
+        "step 1: Northpier",
+        "Two boats leave Port Amber today:",
+        "step 2: Southpier",
+        "ledger",
+        "total",
+    ]
+    places = [shown.index(piece) for piece in order]
+    assert places == sorted(places)
+
+
+def test_it_says_what_was_read_back(shown):
+    assert all(cost in shown for cost in COSTS)
+    assert "96 tokens in (64 cached), 34 out" in shown
+    assert shown.count("reported") == 2
+
+
+def test_it_ends_with_three_lines_on_how_to_go_on(shown):
+    last = shown.rstrip().splitlines()[-3:]
+    assert [word in line for word, line in zip(("arno serve", "export", "OpenAI("), last)] == [
+        True
+    ] * 3
+
+
+def test_without_a_terminal_it_writes_plain_lines(shown):
+    assert "\x1b" not in shown
+
+
+def test_no_figure_is_taken_from_the_recording():
+    """With the recording's figures changed in flight nothing else would agree: the code that
+    shows them does not import the recording at all."""
+    import arno.cli.demo as demo
+
+    assert built_in().cassette.interactions
+    assert not [name for name in vars(demo) if "cassette" in name.lower()]
+
+
+@pytest.mark.parametrize("moment", ["I'll", "step 1", "Two boats"])
+def test_a_gateway_that_dies_is_a_clear_error(moment):
+    with running("demo", stderr=subprocess.PIPE) as process:
+        seen = ""
+        while moment not in seen:
+            piece = process.stdout.read(1)
+            assert piece, seen
+            seen += piece
+        [gateway] = psutil.Process(process.pid).children()
+        gateway.send_signal(signal.SIGKILL)
+        _, errors = process.communicate(timeout=PATIENCE_SECONDS)
+    assert process.returncode == 1
+    assert errors.startswith("arno demo: ")
+    assert "Traceback" not in errors
