@@ -10,6 +10,7 @@ from arno.agent.agent import Agent
 from arno.agent.events import AgentEvent, ToolResult
 from arno.agent.loop import CANCELLED
 from arno.agent.run import Run
+from arno.canon.usage import Usage
 from tests.agent.scripted import (
     ScriptedModel,
     Step,
@@ -97,6 +98,19 @@ class TestGivingUp:
             assert model.open == 0
             told = ["user"] if leave is by_leaving else ["user", "assistant"]
             assert outline(run.messages) == told
+
+        asyncio.run(go())
+
+    def test_after_the_answers_end_its_cost_is_known(self) -> None:
+        """The end was said, but the connection lingers."""
+
+        async def go() -> None:
+            waiting, never = asyncio.Event(), asyncio.Event()
+            steps = answer("", [("a", "add", '{"x": 1}')], usage=Usage(cost="0.5"))
+            run = Agent("m", tools=[add], via=GatedModel([[*steps, never]], waiting)).stream("hi")
+            await by_cancelling(run, waiting)
+            assert [str(step.cost_usd) for step in run.steps] == ["0.5"]
+            assert outline(run.messages) == ["user", "assistant a", f"tool a! {CANCELLED}"]
 
         asyncio.run(go())
 

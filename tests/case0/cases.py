@@ -44,8 +44,10 @@ class Step(msgspec.Struct, frozen=True):
 
 
 class Case(msgspec.Struct, frozen=True):
-    """A conversation. agent: the settings of `Agent` (without where to send) that make its requests;
-    endpoint: whose price rows hold.
+    """A conversation.
+
+    agent: the settings of `Agent` that make its requests, without where to send them. endpoint:
+    whose price rows hold.
     """
 
     name: str
@@ -160,7 +162,10 @@ SEED = Case(
         Step(
             id="gen-1773323482-u8BT7v3Z7RmNRNFABPjT",
             served_by="DeepInfra",
-            text="The current weather in Florence, Italy is 40°C (104°F). It's quite hot there right now!",
+            text=(
+                "The current weather in Florence, Italy is 40°C (104°F). "
+                "It's quite hot there right now!"
+            ),
             finish="stop",
             input=121,
             cached=32,

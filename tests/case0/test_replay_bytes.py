@@ -1,4 +1,4 @@
-"""Case 0, item 1, through the replay server: both bodies are the recorded bytes, in any chunking."""
+"""Case 0, item 1, through the replay server: both bodies byte for byte, in any chunking."""
 
 import io
 from contextlib import contextmanager
@@ -13,8 +13,8 @@ from arno.gateway.log import RequestLog
 from arno.gateway.replay import replay_app
 from arno.transport.replay import ReplayTransport
 from tests.case0.cases import every_case
-from tests.gateway.harness import connect, post, running_server
-from tests.gateway.wire import read_chunked
+from tests.gateway.harness import connect, post
+from tests.gateway.wire import read_chunked, running_replay
 
 PATH = "/api/v1/chat/completions"
 
@@ -49,7 +49,7 @@ def replaying(cassette):
     """The URL of a replay server at scale 0."""
     transport = ReplayTransport([cassette], scale=0)
     app = replay_app(transport, log=RequestLog(io.StringIO()))
-    with running_server(app, app.settings, app.inflight) as (url, _server):
+    with running_replay(app) as (url, _server):
         yield url
 
 

@@ -100,6 +100,15 @@ class ManualClock:
         heapq.heappush(self._timers, (self.now + delay, next(self._numbers), callback, live))
         return ManualTimer(live)
 
+    def due(self) -> list[Callable[[], None]]:
+        """Take the calls that are due by now, in order."""
+        found = []
+        while self._timers and self._timers[0][0] <= self.now:
+            _, _, callback, live = heapq.heappop(self._timers)
+            if live[0]:
+                found.append(callback)
+        return found
+
     async def advance(self, seconds: float) -> None:
         """Let time pass, one timer at a time, and the loop work in between."""
         until = self.now + seconds

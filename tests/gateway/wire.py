@@ -1,4 +1,25 @@
-"""Chunked bodies as a server framed them."""
+"""The replay server on a real socket, and chunked bodies as a server framed them."""
+
+from contextlib import contextmanager
+
+from tests.gateway.harness import running_server
+
+
+class _Served:
+    """A replay application with its settings and answers where the harness looks for them."""
+
+    def __init__(self, app):
+        self.gateway = app
+
+    async def __call__(self, scope, receive, send):
+        await self.gateway(scope, receive, send)
+
+
+@contextmanager
+def running_replay(app):
+    """A `ReplayApp` on the product's own server: (url, server). Leaving the block drains it."""
+    with running_server(_Served(app)) as running:
+        yield running
 
 
 def read_chunked(client):

@@ -1,4 +1,4 @@
-"""The recorder: a complete go-vcr file after each interaction, in request order, without secrets."""
+"""The recorder: a complete go-vcr file after each interaction, in request order, no secrets."""
 
 import asyncio
 import random
@@ -145,9 +145,13 @@ def test_a_full_file_takes_no_more_and_says_so(tmp_path):
 
 
 def test_an_error_on_its_way_out_is_not_replaced(tmp_path):
-    with pytest.raises(KeyError), Recorder(tmp_path / "missing" / "a.yaml") as recorder:
-        recorder(recording((1, b"x")))
-        raise KeyError
+    def fail():
+        with Recorder(tmp_path / "missing" / "a.yaml") as recorder:
+            recorder(recording((1, b"x")))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
 
 
 # ---------------------------------------------------------------- record what is replayed

@@ -35,6 +35,7 @@ from arno.agent.model import Model
 from arno.agent.result import RunResult, Step
 from arno.agent.tools import Tool
 from arno.agent.watch import Watch
+from arno.canon.events import TERMINAL
 from arno.canon.failure import Failure, FailureKind, LocalError, Stage
 from arno.canon.parts import ToolCallPart
 from arno.canon.request import Message
@@ -155,8 +156,17 @@ class Run:
             async for event in stream:
                 for shown in watch.feed(event):
                     yield shown
+                if isinstance(event, TERMINAL):
+                    # At once: the connection may take a moment to end, and whoever cancels in
+                    # that moment still has an answer whose cost is known.
+                    self._judge(watch, stream.generation_id)
+        if self._watch is not None:
+            self._judge(watch, stream.generation_id)
+
+    def _judge(self, watch: Watch, generation_id: str | None) -> None:
+        """Hand the end of the answer to the loop."""
         self._watch = None
-        self._feed(_verdict(watch, stream.generation_id))
+        self._feed(_verdict(watch, generation_id))
 
     async def _call_tools(self, commands: list[RunTool]) -> AsyncGenerator[AgentEvent, None]:
         """All at once; results are told as they come, several at one moment in call order."""

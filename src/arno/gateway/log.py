@@ -96,10 +96,10 @@ class RequestLog:
         self._sheet = sheet if sheet is not None else sys.stderr
         self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="arno-log", daemon=True)
-        self._thread.start()
         self._ended = False
         self.dropped = 0
+        self._thread = threading.Thread(target=self._run, name="arno-log", daemon=True)
+        self._thread.start()
 
     def request(
         self, *, wall_ns: int, key_id: str | None, method: str, path: str, ms: int, facts: Facts
@@ -149,24 +149,22 @@ class RequestLog:
         self._waiting.put(json.dumps(line))
 
     def _run(self) -> None:
-        line = self._waiting.get()
-        while line is not None:
-            # Waking this thread takes time from requests, so it takes what a moment brings.
-            self._closing.wait(GATHER_S)
-            lines = [line]
-            while (line := self._next()) is not None:
-                lines.append(line)
+        while not self._ended:
+            lines = self._gather()
             # A sheet that is gone (closed pipe) must not end the gateway.
             with suppress(OSError, ValueError):
                 self._sheet.write("".join(line.decode() + "\n" for line in lines))
                 self._sheet.flush()
-            if not self._ended:
-                line = self._waiting.get()
 
-    def _next(self) -> bytes | None:
-        """The next line that waits; None when there is none or the end has come."""
-        if self._ended or self._waiting.empty():
-            return None
+    def _gather(self) -> list[bytes]:
+        """Wait for a line; then all that a moment brings: each waking takes time from requests."""
+        lines: list[bytes] = []
         line = self._waiting.get()
-        self._ended = line is None
-        return line
+        self._closing.wait(GATHER_S)
+        while line is not None:
+            lines.append(line)
+            if self._waiting.empty():
+                return lines
+            line = self._waiting.get()
+        self._ended = True
+        return lines

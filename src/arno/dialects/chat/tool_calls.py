@@ -40,6 +40,12 @@ class Fragment(msgspec.Struct, frozen=True, gc=False):
     name: str | None
     arguments: str
     kind: str
+    typed: bool
+
+    @property
+    def opens(self) -> bool:
+        """True if the entry says all that the first piece of a call should say."""
+        return self.id is not None and self.name is not None and self.typed
 
     @property
     def is_empty(self) -> bool:
@@ -107,6 +113,7 @@ def read_fragment(entry: Json) -> Fragment:
         name=text(body.get("name")),
         arguments=arguments if isinstance(arguments, str) else json.dumps(arguments).decode(),
         kind=kind,
+        typed=entry.get("type") == kind,
     )
 
 
@@ -199,9 +206,13 @@ class CallAssembler:
 
 
 def is_uniform(fragment: Fragment, call: OpenCall, *, announced_before: bool) -> bool:
-    """True if the wire said it in the layout every client reads: dense index, id and name once."""
+    """True if the wire said it in the layout every client reads.
+
+    That is a dense index; id, type and name on the first piece and no other; no piece before it.
+    """
     if fragment.index != call.position:
         return False
     if announced_before:
         return fragment.id is None and fragment.name is None
-    return fragment.id is not None and fragment.name is not None
+    waited = len(call.arguments) > (1 if fragment.arguments else 0)
+    return fragment.opens and not waited

@@ -1,0 +1,288 @@
+"""Tool calls out of fragments and end reasons beside them: R3, R4, row 41 of the fault matrix.
+
+Each letter of R3 is told in the layout a host uses; all must give the same two calls, whole and
+restamped for clients that merge by index.
+"""
+
+from typing import Any
+
+import pytest
+
+from arno.canon.events import StreamError
+from arno.canon.failure import Failure, FailureKind
+from arno.canon.response import FinishReason, Response
+from arno.dialects.chat import tool_calls
+from tests.dialects.chat.building import (
+    calls_of,
+    delta,
+    documents_of,
+    entry,
+    piece,
+    restamped,
+    stream,
+    whole,
+)
+from tests.laws.harness import CHAT, decode, failed, folded, frames_of
+
+F, G = '{"x":1}', '{"y":2}'
+TWO = [("a", "f", F), ("b", "g", G)]
+
+R3: dict[str, list[dict[str, Any]]] = {
+    "a no index": [
+        piece(entry('{"x"', id="a", name="f")),
+        piece(entry(":1}")),
+        piece(entry('{"y"', id="b", name="g")),
+        piece(entry(":2}")),
+    ],
+    "a no index, no id on later pieces but the name": [
+        piece(entry('{"x"', id="a", name="f")),
+        piece(entry(":1}", name="f")),
+        piece(entry(G, id="b", name="g")),
+    ],
+    "b a second id on index 0, its arguments on index 1": [
+        piece(entry("", index=0, id="a", name="f")),
+        piece(entry(F, index=0)),
+        piece(entry("", index=0, id="b", name="g")),
+        piece(entry(G, index=1)),
+    ],
+    "b a second id on index 0, its arguments there too": [
+        piece(entry("", index=0, id="a", name="f")),
+        piece(entry(F, index=0)),
+        piece(entry("", index=0, id="b", name="g")),
+        piece(entry(G, index=0)),
+    ],
+    "c index from 1": [
+        piece(entry("", index=1, id="a", name="f")),
+        piece(entry(F, index=1)),
+        piece(entry("", index=2, id="b", name="g")),
+        piece(entry(G, index=2)),
+    ],
+    "d interleaved": [
+        piece(entry("", index=0, id="a", name="f")),
+        piece(entry("", index=1, id="b", name="g")),
+        piece(entry('{"x"', index=0)),
+        piece(entry('{"y"', index=1)),
+        piece(entry(":1}", index=0), entry(":2}", index=1)),
+    ],
+    "d interleaved by id, without index": [
+        piece(entry("", id="a", name="f"), entry("", id="b", name="g")),
+        piece(entry('{"x"', id="a")),
+        piece(entry('{"y"', id="b")),
+        piece(entry(":1}", id="a"), entry(":2}", id="b")),
+    ],
+    "e id repeated": [
+        piece(entry('{"x"', index=0, id="a", name="f")),
+        piece(entry(":1}", index=0, id="a", name="f")),
+        piece(entry('{"y"', index=1, id="b", name="g")),
+        piece(entry(":2}", index=1, id="b")),
+    ],
+    "f empty arguments between": [
+        piece(entry("", index=0, id="a", name="f")),
+        piece(entry("", index=0)),
+        piece(entry(F, index=0)),
+        piece({"index": 0, "function": {"arguments": None}}),
+        piece({"index": 1, "id": "b", "function": {"name": "g", "arguments": None}}),
+        piece(entry(G, index=1)),
+        piece(entry("", index=1)),
+    ],
+    "g text and call in one delta": [
+        piece(entry(F, index=0, id="a", name="f"), content="I look."),
+        piece(entry(G, index=1, id="b", name="g"), content=" And again."),
+    ],
+    "h whole calls in one delta": [
+        piece(entry(F, index=0, id="a", name="f"), entry(G, index=1, id="b", name="g")),
+    ],
+    "h whole calls in one delta, without index": [
+        piece(entry(F, id="a", name="f"), entry(G, id="b", name="g")),
+    ],
+    "arguments before the id": [
+        piece(entry('{"x"', index=0)),
+        piece(entry(":1}", index=0, id="a", name="f")),
+        piece(entry(G, index=1, id="b", name="g")),
+    ],
+    "an empty entry between": [
+        piece({}),
+        piece(entry(F, index=0, id="a", name="f"), {"function": {}}),
+        piece(entry(G, index=1, id="b", name="g")),
+    ],
+}
+"""Letter of R3 (or none) and what the upstream does, to its chunks."""
+
+
+@pytest.mark.parametrize("case", R3)
+def test_fragments_become_two_calls(case: str) -> None:
+    assert calls_of(folded(decode(stream(*R3[case], delta("tool_calls"))))) == TWO
+
+
+@pytest.mark.parametrize("case", R3)
+def test_clients_get_dense_indexes_and_each_id_and_name_once(case: str) -> None:
+    said = documents_of(restamped(stream(*R3[case], delta("tool_calls"))))
+    entries = [
+        call
+        for document in said
+        for choice in document["choices"]
+        for call in choice["delta"].get("tool_calls") or ()
+    ]
+    ids = [(call["index"], call["id"]) for call in entries if call.get("id")]
+    names = [call["function"]["name"] for call in entries if call["function"].get("name")]
+    assert ids == [(0, "a"), (1, "b")]
+    assert names == ["f", "g"]
+    texts = {0: "", 1: ""}
+    for call in entries:
+        texts[call["index"]] += call["function"].get("arguments") or ""
+    assert texts == {0: F, 1: G}
+
+
+@pytest.mark.parametrize("arguments", [None, "", "{}"])
+def test_r3_i_a_call_without_arguments_gets_an_empty_object(arguments: str | None) -> None:
+    opened = piece(entry(arguments, index=0, id="a", name="now"))
+    body = stream(opened, delta("tool_calls"))
+    assert calls_of(folded(decode(body))) == [("a", "now", "{}")]
+    assert calls_of(folded(decode(restamped(body)))) == [("a", "now", "{}")]
+    answer = CHAT.decode_response(whole({"tool_calls": [entry(arguments, id="a", name="now")]}))
+    assert isinstance(answer, Response)
+    assert calls_of(answer) == [("a", "now", "{}")]
+
+
+UNATTRIBUTABLE: dict[str, list[dict[str, Any]]] = {
+    "arguments before any call": [piece(entry(F))],
+    "a name while another call is open": [
+        piece(entry('{"x"', id="a", name="f")),
+        piece(entry(G, name="g")),
+    ],
+    "an index that changes its tool": [
+        piece(entry('{"x"', index=0, id="a", name="f")),
+        piece(entry(G, index=0, name="g")),
+    ],
+    "an index nobody opened": [
+        piece(entry(F, index=0, id="a", name="f")),
+        piece(entry(G, index=1)),
+    ],
+    "an id without a name": [piece(entry(F, index=0, id="a"))],
+    "an entry that is no object": [delta(tool_calls=["f"])],
+    "a function that is no object": [delta(tool_calls=[{"index": 0, "function": "f"}])],
+}
+
+
+@pytest.mark.parametrize("case", UNATTRIBUTABLE)
+def test_what_belongs_to_no_call_is_an_error_never_a_merge(case: str) -> None:
+    events = decode(stream(*UNATTRIBUTABLE[case], delta("tool_calls")))
+    assert isinstance(events[-1], StreamError)
+    assert events[-1].failure.kind is FailureKind.INVALID_ANSWER
+    assert "tool call" in events[-1].failure.message
+    error = documents_of(restamped(stream(*UNATTRIBUTABLE[case], delta("tool_calls"))))[-1]
+    assert error["choices"][0]["finish_reason"] == "error"
+
+
+def test_what_came_before_the_broken_fragment_is_delivered() -> None:
+    broken = delta(tool_calls=["no entry"], content=" there")
+    body = stream(delta(content="Hello"), broken)
+    said = "".join(
+        event.value for event in decode(body) if getattr(event, "slot", None) == "text"
+    )
+    assert said == "Hello there"
+    documents = documents_of(restamped(body))
+    assert [d["choices"][0]["delta"]["content"] for d in documents] == ["Hello", " there", ""]
+    assert "error" in documents[-1]
+
+
+def test_the_table_notices_an_assembler_that_merges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mutant: everything goes to the last call. The fragments must not pass for two calls."""
+
+    class Merges(tool_calls.CallAssembler):
+        def _by_new_id(self, fragment: tool_calls.Fragment) -> tool_calls.OpenCall:
+            return self.calls[-1] if self.calls else super()._by_new_id(fragment)
+
+    monkeypatch.setattr("arno.dialects.chat.stream_decode.CallAssembler", Merges)
+    unnoticed = [
+        case
+        for case, chunks in R3.items()
+        if not failed(events := decode(stream(*chunks, delta("tool_calls"))))
+        and calls_of(folded(events)) == TWO
+    ]
+    assert unnoticed == []
+
+
+@pytest.mark.parametrize("arguments", ['{"x": 1', "[", "no JSON", '{"x":1}{"y":2}'])
+def test_arguments_that_are_no_json_are_delivered_as_they_are(arguments: str) -> None:
+    body = stream(piece(entry(arguments, index=0, id="a", name="f")), delta("tool_calls"))
+    assert calls_of(folded(decode(body))) == [("a", "f", arguments)]
+    answer = CHAT.decode_response(whole({"tool_calls": [entry(arguments, id="a", name="f")]}))
+    assert isinstance(answer, Response)
+    assert calls_of(answer) == [("a", "f", arguments)]
+
+
+@pytest.mark.parametrize("given", ["weather:0", "functions.add:0", "0", 0, 17])
+def test_ids_are_opaque(given: Any) -> None:
+    body = stream(piece(entry(F, index=0, id=given, name="f")), delta("tool_calls"))
+    assert calls_of(folded(decode(body))) == [(str(given), "f", F)]
+
+
+def test_a_missing_id_is_made_from_the_position() -> None:
+    """Streamed and not: an answer to the call needs an id to point at."""
+    call = {"index": 0, "id": "", "function": {"name": "f", "arguments": F}}
+    body = stream(piece(call), delta("tool_calls"))
+    assert calls_of(folded(decode(body))) == [("call_0", "f", F)]
+    answer = CHAT.decode_response(whole({"tool_calls": [call]}))
+    assert isinstance(answer, Response)
+    assert calls_of(answer) == [("call_0", "f", F)]
+
+
+@pytest.mark.parametrize("call", ["f", 1, {"id": "a"}, {"id": "a", "function": "f"}])
+def test_a_whole_answer_with_an_unreadable_call_is_a_failure(call: Any) -> None:
+    answer = CHAT.decode_response(whole({"tool_calls": [call]}, "tool_calls"))
+    assert isinstance(answer, Failure)
+    assert answer.kind is FailureKind.INVALID_ANSWER
+
+
+def test_later_pieces_of_a_custom_call_need_no_type() -> None:
+    body = stream(
+        piece({"index": 0, "id": "a", "type": "custom", "custom": {"name": "sh", "input": "l"}}),
+        piece({"index": 0, "custom": {"input": "s"}}),
+        delta("tool_calls"),
+    )
+    assert calls_of(folded(decode(body))) == [("a", "sh", "ls")]
+    assert calls_of(folded(decode(restamped(body)))) == [("a", "sh", "ls")]
+
+
+R4 = ["stop", "STOP", "completed", "end_turn", "tool_use", "tool_calls", "", None]
+"""The words with which upstreams end a turn that asks for tools."""
+
+
+@pytest.mark.parametrize("text_first", [True, False])
+@pytest.mark.parametrize("word", R4)
+def test_r4_a_turn_with_calls_ends_for_its_calls(word: str | None, text_first: bool) -> None:
+    message: dict[str, Any] = {"tool_calls": [entry(F, index=0, id="a", name="f")]}
+    if text_first:
+        message["content"] = "I look."
+    answer = CHAT.decode_response(whole(message, word))
+    assert isinstance(answer, Response)
+    assert answer.choices[0].reason is FinishReason.TOOL_CALLS
+    assert answer.choices[0].native_reason == (word or None)
+    body = stream(delta(**message), delta(word))
+    decoder = CHAT.stream_decoder(finish_optional=not word)
+    events = [e for frame in frames_of(body) for e in decoder.feed(frame).events]
+    choice = folded([*events, *decoder.close().events]).choices[0]
+    assert (choice.reason, choice.native_reason) == (FinishReason.TOOL_CALLS, word or None)
+
+
+@pytest.mark.parametrize("word", ["stop", "STOP", "completed", "end_turn"])
+def test_r4_a_plain_text_turn_stays_a_stop(word: str) -> None:
+    answer = CHAT.decode_response(whole({"content": "hi"}, word))
+    assert isinstance(answer, Response)
+    choice = folded(decode(stream(delta(content="hi"), delta(word)))).choices[0]
+    for read in (answer.choices[0], choice):
+        assert (read.reason, read.native_reason) == (FinishReason.STOP, word)
+
+
+def test_r4_clients_read_tool_calls_and_the_upstreams_own_word() -> None:
+    call = entry(F, index=0, id="a", name="f")
+    said = documents_of(restamped(stream(piece(call), delta("STOP"))))[-1]["choices"][0]
+    assert (said["finish_reason"], said["native_finish_reason"]) == ("tool_calls", "STOP")
+
+
+def test_a_native_reason_of_its_own_is_kept() -> None:
+    last = delta("stop")
+    last["choices"][0]["native_finish_reason"] = "end_turn"
+    choice = folded(decode(stream(delta(content="hi"), last))).choices[0]
+    assert (choice.reason, choice.native_reason) == (FinishReason.STOP, "end_turn")

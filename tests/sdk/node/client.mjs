@@ -1,0 +1,74 @@
+// The official npm client in the hands of a user. Standard input holds one job (tests/sdk/clients.py
+// describes it); standard output gets one JSON line: what the client read.
+import { readFileSync } from "node:fs";
+import OpenAI from "openai";
+
+const job = JSON.parse(readFileSync(0, "utf8"));
+const client = new OpenAI({ baseURL: job.base_url, apiKey: job.api_key, maxRetries: 0 });
+const found = { readings: [], models: [], error: null };
+
+function newReading(response) {
+  const generation_id = response.headers.get("x-generation-id");
+  return { text: "", call: null, arguments: "", reasons: [], usage: null, provider: null, generation_id };
+}
+
+// Adds one chunk of a stream, or a whole answer: they differ in `delta` and `message`.
+function add(reading, document) {
+  reading.provider ??= document.provider ?? null;
+  if (document.usage) {
+    const { prompt_tokens, completion_tokens, total_tokens, prompt_tokens_details, cost } = document.usage;
+    const cached = prompt_tokens_details?.cached_tokens ?? null;
+    reading.usage = { input: prompt_tokens, output: completion_tokens, total: total_tokens, cached, cost };
+  }
+  for (const choice of document.choices) {
+    const part = choice.delta ?? choice.message;
+    reading.text += part.content ?? "";
+    if (choice.finish_reason) reading.reasons.push(choice.finish_reason);
+    for (const call of part.tool_calls ?? []) {
+      reading.call ??= [call.id, call.function.name];
+      reading.arguments += call.function.arguments ?? "";
+    }
+  }
+}
+
+async function ask(request) {
+  const { data, response } = await client.chat.completions.create(request).withResponse();
+  const reading = newReading(response);
+  found.readings.push(reading);
+  if (!request.stream) {
+    add(reading, data);
+    return reading;
+  }
+  for await (const chunk of data) add(reading, chunk);
+  return reading;
+}
+
+async function converse() {
+  let request = job.request;
+  let reading = await ask(request);
+  for (const content of job.tool_results) {
+    const [id, name] = reading.call;
+    const call = { id, type: "function", function: { name, arguments: reading.arguments } };
+    const said = { role: "assistant", content: reading.text, tool_calls: [call] };
+    const result = { role: "tool", tool_call_id: id, content };
+    request = { ...request, messages: [...request.messages, said, result] };
+    reading = await ask(request);
+  }
+}
+
+async function listModels() {
+  for await (const model of client.models.list()) found.models.push(model.id);
+}
+
+try {
+  await (job.request ? converse() : listModels());
+} catch (error) {
+  if (!(error instanceof OpenAI.OpenAIError)) throw error;
+  found.error = {
+    kind: error.constructor.name,
+    status: error.status ?? null,
+    message: error.error?.message ?? error.message,
+    retry_after: error.headers?.get("retry-after") ?? null,
+  };
+}
+console.log(JSON.stringify(found));
