@@ -2,6 +2,7 @@
 
 import asyncio
 from decimal import Decimal
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -142,15 +143,17 @@ def test_the_chunks_are_not_the_events(interactions):
         assert is_current(item.wire, item.response.body)
         assert any(data.count(b"\n\n") > 1 for data in chunks)
         assert any(b"\n\n" not in data for data in chunks)
-    halves = [chunk.data for chunk in chunks_of(interactions[1])]
-    with pytest.raises(UnicodeDecodeError):
-        [data.decode() for data in halves]
+
+
+def test_a_character_stands_in_two_chunks(interactions):
+    chunks = [chunk.data for chunk in chunks_of(interactions[1])]
+    assert any(data.decode(errors="ignore").encode() != data for data in chunks)
 
 
 def test_the_tool_call_and_the_text_come_in_many_pieces(interactions):
     first = interactions[0].response.body
     assert first.count(b'"arguments":') >= 12
-    assert first.count(b'"tool_calls":[') + 10 <= first.count(b"data: ")
+    assert first.count(b'"delta":{"content":"') >= 11
 
 
 def test_it_lasts_about_four_seconds_at_an_uneven_pace(interactions):
@@ -159,7 +162,7 @@ def test_it_lasts_about_four_seconds_at_an_uneven_pace(interactions):
     assert 3e9 < sum(heads) + sum(streams) < 5e9
     for item in interactions:
         times = [chunk.at_ns for chunk in chunks_of(item)]
-        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(times)]
         assert max(gaps) > 2 * min(gaps)
 
 

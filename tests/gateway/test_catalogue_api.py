@@ -1,14 +1,27 @@
 """What a client is told of models, hosts and prices."""
 
+import msgspec
 import pytest
 
 from arno.gateway.catalogue_api import MAX_LIMIT
 from arno.gateway.clock import Clock
 from arno.providers import load_catalogue
 from tests.gateway.harness import gateway_app, get, running_gateway
+from tests.gateway.upstream import tables
 
 KIMI, HARBOUR = "moonshotai/kimi-k2-0905", "arno/harbour-1"
 NOW = Clock(wall_ns=lambda: 1_773_500_000 * 10**9)
+
+PRICE = """
+[[price]]
+endpoint = "alpha"
+model = "a/b"
+valid_from = "2026-01-01"
+source = "test"
+output = "8"
+"""
+REQUIRED = """id canonical_slug name created context_length architecture pricing top_provider
+per_request_limits supported_parameters default_parameters links""".split()
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +43,8 @@ def test_the_list_newest_first(url, path):
 
 def test_a_model_has_every_required_member(url):
     [harbour, kimi, new, _] = get(url, "/v1/models").document["data"]
-    required = {
-        "id", "canonical_slug", "name", "created", "context_length", "architecture", "pricing",
-        "top_provider", "per_request_limits", "supported_parameters", "default_parameters", "links",
-    }  # fmt: skip
     for model in (harbour, kimi, new):
-        assert required <= model.keys()
+        assert [name for name in REQUIRED if name not in model] == []
         assert model["object"] == "model"
         assert model["links"]["details"] == f"/api/v1/models/{model['id']}/endpoints"
         assert "tools" in model["supported_parameters"]
@@ -121,3 +130,13 @@ def test_prices_of_tomorrow_do_not_hold_yet():
     with running_gateway(app) as url:
         models = {model["id"]: model for model in get(url, "/v1/models").document["data"]}
     assert models[KIMI]["pricing"] == {"prompt": None, "completion": None}
+
+
+def test_a_price_known_in_part_is_better_than_none():
+    half = msgspec.structs.replace(
+        tables("http://a.example/v1", "http://b.example/v1", False),
+        prices=PRICE,
+    )
+    with running_gateway(gateway_app(catalogue=load_catalogue(half))) as url:
+        [model] = get(url, "/v1/models").document["data"]
+    assert model["pricing"] == {"prompt": None, "completion": "0.000008"}

@@ -1,5 +1,6 @@
 """The whole gateway before a scripted upstream on a plain socket (R5, R8, R10, R12, R14, R21)."""
 
+import io
 import threading
 import time
 
@@ -8,6 +9,7 @@ import pytest
 from arno.store.memory import MemorySink
 from arno.wire import json
 from tests.gateway.harness import PATIENCE_S, connect, get, post
+from tests.gateway.replaying import CONVERSATIONS
 from tests.gateway.upstream import SECRET, STREAM, Upstream, live
 
 ASK = {"model": "a/b", "messages": [{"role": "user", "content": "Hi"}], "stream": True}
@@ -59,7 +61,11 @@ def test_r14_unknown_members_go_on_and_our_own_do_not():
     ask = {**ASK, "stream": False, "foo_bar": 1, "context_management": {"x": [1.50]}}
     own = {"usage": {"include": True}, "provider": {"sort": "price"}, "models": ["a/b"]}
     fields = {"Authorization": "Bearer client", "Cookie": "c=1", "anthropic-beta": "new-2027"}
-    with Upstream(lambda peer: peer.answer(200, WHOLE)) as upstream, live(upstream) as url:
+    log = io.StringIO()
+    with (
+        Upstream(lambda peer: peer.answer(200, WHOLE)) as upstream,
+        live(upstream, lines=log) as url,
+    ):
         reply = post(url, {**ask, **own}, fields)
     [peer] = upstream.requests
     sent = json.loads(peer.body)
@@ -74,6 +80,25 @@ def test_r14_unknown_members_go_on_and_our_own_do_not():
     assert reply.document["model"] == "a/b"
     assert reply.document["provider"] == "Alpha"
     assert reply.headers["x-provider-name"] == "Alpha"
+    assert SECRET not in f"{reply.headers} {reply.body} {log.getvalue()}"
+
+
+@pytest.mark.parametrize("recording", CONVERSATIONS)
+@pytest.mark.parametrize("size", [1, 7, 64, 100_000])
+def test_case_0_1_an_upstream_of_the_contract_passes_verbatim_in_any_chunking(recording, size):
+    steps = recording().cassette.interactions
+
+    def script(peer):
+        body = steps[len(upstream.requests) - 1].response.body
+        peer.send(STREAM)
+        for start in range(0, len(body), size):
+            peer.chunk(body[start : start + size])
+        peer.end()
+
+    with Upstream(script) as upstream, live(upstream, contract=True) as url:
+        for step in steps:
+            ask = {**json.loads(step.request.body), "model": "a/b"}
+            assert post(url, ask).body == step.response.body
 
 
 def test_money_of_an_upstream_that_reports_none_comes_from_the_price_row():

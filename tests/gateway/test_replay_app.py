@@ -10,6 +10,7 @@ from arno.cassette.model import End
 from arno.gateway.log import RequestLog
 from arno.gateway.replay import replay_app
 from arno.gateway.settings import GatewaySettings
+from arno.transport.base import HttpRequest
 from arno.transport.replay import ReplayTransport
 from arno.wire import json
 from tests.gateway.harness import connect, get, post, raw_exchange, request
@@ -228,3 +229,20 @@ def test_a_shutdown_cuts_what_still_plays():
         client.read_until(CHUNKS[0] + b"\r\n")
         server.stop()
         assert client.read_to_end() == b""
+
+
+def test_while_draining_nothing_new_begins():
+    app = replay_app(ReplayTransport([cassette(stream())], scale=0), log=RequestLog(io.StringIO()))
+    with running_replay(app) as (url, _server):
+        app.inflight.draining = True
+        reply = post(url, ASKED)
+        assert (reply.status, reply.reason) == (503, "shutting_down")
+        assert get(url, "/healthz").status == 200
+
+
+def test_the_transport_is_closed_with_the_server():
+    transport = ReplayTransport([], scale=0)
+    with running_replay(replay_app(transport, log=RequestLog(io.StringIO()))):
+        pass
+    with pytest.raises(RuntimeError, match="closed"):
+        asyncio.run(transport.send(HttpRequest("GET", URL)))

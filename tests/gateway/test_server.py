@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
@@ -105,6 +105,28 @@ def test_after_the_grace_period_streams_end_with_a_failure():
     assert server.exit_code == 0
     [line] = [json.loads(text) for text in sheet.getvalue().splitlines()]
     assert (line["state"], line["reason"]) == ("cancelled", "shutting down")
+
+
+def test_of_a_hundred_streams_each_ends_well_or_with_a_failure():
+    script, stuck = Paced(), Paced()
+
+    async def either(call, down):
+        await (script if call.envelope.model == "ends" else stuck)(call, down)
+
+    app = gateway_app(ScriptedEngine(either), settings=GatewaySettings(grace_s=1.0))
+    with ExitStack() as stack:
+        url, server = stack.enter_context(running_server(app))
+        clients = [stack.enter_context(connect(url)) for _ in range(100)]
+        for number, client in enumerate(clients):
+            client.post({**ASK, "model": "ends" if number % 2 else "stays"})
+            client.read_until(b"data: 1\n\n")
+        server.stop()
+        wait_until_draining(url)
+        script.finish()
+        rests = [client.read_until(b"\r\n0\r\n\r\n") for client in clients]
+    assert [b"[DONE]" in rest for rest in rests] == [False, True] * 50
+    assert [b'"error"' in rest for rest in rests] == [True, False] * 50
+    assert server.exit_code == 0
 
 
 def test_a_second_signal_cuts_at_once():

@@ -50,6 +50,12 @@ def test_a_link_inside_a_folder_is_followed_but_not_out_of_it(tmp_path):
         load_cassettes([tmp_path / "in"])
 
 
+def test_a_link_to_itself_is_an_error(tmp_path):
+    (tmp_path / "a.yaml").symlink_to(tmp_path / "a.yaml")
+    with pytest.raises(CassetteError, match=r"a\.yaml: Too many levels"):
+        load_cassettes([tmp_path])
+
+
 def test_a_folder_behind_a_link_is_not_entered(tmp_path):
     plant(tmp_path, "in/a.yaml", "out/b.yaml")
     (tmp_path / "in/link").symlink_to(tmp_path / "out")

@@ -30,7 +30,21 @@ def execute(options: argparse.Namespace) -> int:
     transport = ReplayTransport(load_cassettes(options.cassettes), scale=options.scale)
     settings = GatewaySettings(host=options.host, port=options.port)
     app = replay_app(transport, settings)
-    models = transport.index.models()
-    if models:
-        print(f"arno: models recorded here: {', '.join(models)}", file=sys.stderr)
-    return server.run(app, settings, inflight=Inflight(), log=RequestLog(), wall_ns=time.time_ns)
+
+    def announce(url: str) -> None:
+        server.say(url)
+        print(f"arno: {summary(transport.index.models())}", file=sys.stderr, flush=True)
+
+    return server.run(
+        app,
+        settings,
+        inflight=Inflight(),
+        log=RequestLog(),
+        wall_ns=time.time_ns,
+        announce=announce,
+    )
+
+
+def summary(models: tuple[str, ...]) -> str:
+    """What the recordings are of, for the operator."""
+    return f"recorded models: {', '.join(models)}" if models else "no recording names a model"

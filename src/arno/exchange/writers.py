@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import Protocol
 
 from arno.canon.events import ResponseEnd, StreamError
-from arno.canon.failure import Failure
 from arno.canon.response import Response
 from arno.canon.unfold import unfold
 from arno.dialects.base import Batch, Dialect, Pricer, Stamp
@@ -115,8 +114,3 @@ class Silent:
     def whole(self, body: bytes, response: Response) -> bytes:
         """Nothing."""
         return b""
-
-
-def failure_bytes(dialect: Dialect, failure: Failure, stamp: Stamp) -> bytes:
-    """The frames that end a stream that no writer has begun."""
-    return dialect.stream_failure(failure, stamp)

@@ -141,7 +141,7 @@ def _architecture(model: Model) -> dict[str, Json]:
 
 
 def _representative(gateway: Gateway, model: Model) -> PriceRow | None:
-    """The price to show for the model as a whole: the cheapest one that is known in full."""
+    """The price to show for a model: the cheapest one known in full, else the first one."""
     rows = [
         price
         for endpoint in _serving(gateway, model)
@@ -149,7 +149,9 @@ def _representative(gateway: Gateway, model: Model) -> PriceRow | None:
         if price is not None
     ]
     full = [row for row in rows if row.input is not None and row.output is not None]
-    return min(full, key=lambda row: (row.input or 0) + (row.output or 0), default=None)
+    if not full:
+        return rows[0] if rows else None
+    return min(full, key=lambda row: (row.input or 0) + (row.output or 0))
 
 
 def _priced_hosts(

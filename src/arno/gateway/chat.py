@@ -69,7 +69,7 @@ async def _refuse(gateway: Gateway, request: Inbound, failure: Failure, reason: 
     """Answer with a failure of the gateway itself, in the caller's dialect."""
     status, document = gateway.dialect.encode_failure(failure)
     wait = failure.retry_after
-    headers = () if wait is None else (("retry-after", f"{wait:g}"), ("connection", "close"))
+    headers = () if wait is None else (("retry-after", f"{wait:g}"),)
     await send_reply(request, Reply(status, document, headers))
     return Facts(status=status, state="refused", reason=reason)
 

@@ -54,7 +54,7 @@ def load_cassettes(
 
 def _expand(paths: Iterable[str | Path]) -> Iterator[Path]:
     for path in map(Path, paths):
-        if not path.is_dir():
+        if not os.path.isdir(path):  # unlike Path.is_dir, False for what cannot be looked at
             yield path
             continue
         found = False
@@ -67,16 +67,21 @@ def _expand(paths: Iterable[str | Path]) -> Iterator[Path]:
 
 def _below(folder: Path) -> Iterator[Path]:
     """The cassette files below a folder; folders behind links are not entered."""
-    root = folder.resolve()
+    root = _real(folder)
     for place, folders, names in os.walk(folder, onerror=_refuse_folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(place, name)
             if name.startswith(".") or path.suffix.lower() not in SUFFIXES:
                 continue
-            if path.is_symlink() and not path.resolve().is_relative_to(root):
+            if path.is_symlink() and not _real(path).is_relative_to(root):
                 raise CassetteError(f"{path}: the link leads out of {folder}")
             yield path
+
+
+def _real(path: Path) -> Path:
+    """Where a path leads; a link that leads to itself is itself (and cannot be opened)."""
+    return Path(os.path.realpath(path))
 
 
 def _refuse_folder(error: OSError) -> None:
