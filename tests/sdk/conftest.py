@@ -6,11 +6,8 @@ from contextlib import ExitStack
 import pytest
 
 from tests.case0.cases import SHIPPED
-from tests.sdk.clients import CLIENTS
-from tests.sdk.gateways import serve
-
-RIGHT_KEY = "sk-arno-sdk-tests-right"
-"""The one key that `locked_gateway` knows."""
+from tests.sdk.clients import HELPERS, PLAIN
+from tests.sdk.gateways import RIGHT_KEY, serve
 
 
 @pytest.fixture(scope="session")
@@ -20,22 +17,31 @@ def programs_folder(tmp_path_factory):
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
-@pytest.fixture(params=CLIENTS)
+@pytest.fixture(params=[*PLAIN, *HELPERS])
 def client(request, programs_folder):
-    """Every official client in turn: a function from a job to what was read (see clients.py)."""
+    """Every official client in turn, see clients.py."""
+    return request.param(programs_folder)
+
+
+@pytest.fixture(params=PLAIN)
+def plain_client(request, programs_folder):
+    """Those clients that show headers and can ask for whole answers."""
     return request.param(programs_folder)
 
 
 @pytest.fixture(scope="session")
 def gateway_of(tmp_path_factory):
     """A function from a case to the URL of a gateway process that serves it, started once."""
+    urls = {}
     with ExitStack() as running:
 
-        def start(case):
-            return running.enter_context(serve(tmp_path_factory.mktemp(case.name), case))
+        def find(case):
+            if case.name not in urls:
+                folder = tmp_path_factory.mktemp(case.name)
+                urls[case.name] = running.enter_context(serve(folder, case))
+            return urls[case.name]
 
-        urls = {}
-        yield lambda case: urls.get(case.name) or urls.setdefault(case.name, start(case))
+        yield find
 
 
 @pytest.fixture(scope="session")

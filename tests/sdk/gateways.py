@@ -21,7 +21,8 @@ from tests.shared import ROOT, SHARED
 from tests.transport.upstream import ThreadedUpstream
 
 PATIENCE_S = 60
-ENDPOINT = "plain"
+RIGHT_KEY = "sk-arno-sdk-tests-right"
+"""The client key of gateways that have keys."""
 
 
 def environment(more):
@@ -69,13 +70,22 @@ def serve(folder, case, **environ):
 
 
 @contextmanager
+def replay(folder, case):
+    """`arno replay` of the recordings of a case, without waiting."""
+    file = folder / "recording.yaml"
+    file.write_bytes(dump(case.cassette.cassette))
+    with process(folder, "replay", file.name, "--scale", "0", "--port", "0") as url:
+        yield url
+
+
+@contextmanager
 def fronting(scripts, contract=False):
     """A gateway before a scripted upstream; the model is `MODEL` of the engine's harness.
 
     contract: the upstream speaks our own contract, so its bytes go through as they are.
     """
     with ThreadedUpstream(scripts) as upstream:
-        row = (ENDPOINT, upstream.url, contract)
+        row = ("scripted", upstream.url, contract)
         bench = Bench(row)
         app = gateway_app(
             bench.engine,

@@ -65,6 +65,6 @@ def go_command(folder):
 
     def build(place):
         arguments = ("build", "-mod=readonly", "-buildvcs=false", "-o", "client", ".")
-        run(place, find("go").program, *arguments, CGO_ENABLED="0", GOTOOLCHAIN="local")
+        run(place, find("go").program, *arguments, GOTOOLCHAIN="local")
 
     return [str(once(folder, "go", build) / "client")]

@@ -7,16 +7,21 @@ import re
 MAX_MESSAGE = 2048
 """Characters of an upstream's own text that may travel in a message."""
 
+_MOST_READ = 8 * MAX_MESSAGE
+"""Characters that are looked at: what is masked may be longer than what is left of it."""
+
 _SECRET = re.compile(
     r"(?i)\b(?:sk|pk|rk|key|gsk|xai|fw|r8|hf)[-_][A-Za-z0-9_\-]{8,}"
     r"|\bAIza[A-Za-z0-9_\-]{10,}|\bAKIA[A-Z0-9]{8,}|\beyJ[A-Za-z0-9_\-.]{16,}"
-    r"|(?i:bearer\s+)[A-Za-z0-9_\-.~+/=]{8,}"
+    r"|(?:bearer|basic)\s+[A-Za-z0-9_\-.~+/=]{8,}"
+    r"|\b(?:api[-_]?key|key|token|secret|signature|sig)=[^\s&\"'<>]+"
+    r"|(?<=://)[^/\s@:]*:[^/\s@]+(?=@)"
 )
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 
 def clean(text: str) -> str:
     """`text` on one line, cut at `MAX_MESSAGE` characters, anything key-like masked."""
-    line = _CONTROL.sub(" ", text).strip()
+    line = _CONTROL.sub(" ", text[:_MOST_READ]).strip()
     masked = _SECRET.sub("[redacted]", line)
     return masked if len(masked) <= MAX_MESSAGE else masked[: MAX_MESSAGE - 1] + "…"

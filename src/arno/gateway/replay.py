@@ -133,6 +133,7 @@ class ReplayApp:
             await _send_response(request, response)
         except TransportError as error:
             if response is None:
+                flight.settle()
                 return await self._fail(request, error)
             # Nothing more is sent, not even the end: the server closes the connection.
             return Facts(status=response.status, state="truncated", reason="recorded_cut")

@@ -33,6 +33,7 @@ MAX_PROBLEMS: Final = 20
 _EMPTY: Final = dump(Cassette())
 _HEAD: Final = _EMPTY.removesuffix(b" []\n") + b"\n"
 _FIRST: Final = b"- id: 0\n"
+_BASE_ENDS: Final = ("", "/", "?")
 
 
 class RecordingIncomplete(CassetteError):
@@ -48,8 +49,8 @@ class Recorder:
 
     Interactions stand in the order of their requests (`id`). `timing`: keep chunk times in
     `x_wire`; without it only an answer that did not end well has one, since it must not replay as
-    complete. `rename_urls`: beginnings of recorded URLs and what is written in their place.
-    `extra`: root keys written behind the interactions. Use `with`, or `close` at the end.
+    complete. `rename_urls`: base URLs, without a slash at their end, and what is written in their
+    place. `extra`: root keys written behind the interactions. Use `with`, or `close` at the end.
     """
 
     def __init__(
@@ -138,8 +139,10 @@ class Recorder:
 
     def _renamed(self, url: str) -> str:
         for old, new in self._rename_urls.items():
-            if url.startswith(old):
-                return new + url[len(old) :]
+            rest = url.removeprefix(old)
+            # The base must end where a name or a port does: `:80` is no beginning of `:8080`.
+            if rest != url and rest[:1] in _BASE_ENDS:
+                return new + rest
         return url
 
     def _save(self) -> None:

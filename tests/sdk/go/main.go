@@ -16,10 +16,10 @@ import (
 )
 
 type job struct {
-	BaseURL     string          `json:"base_url"`
-	APIKey      string          `json:"api_key"`
-	Request     json.RawMessage `json:"request"`
-	ToolResults []string        `json:"tool_results"`
+	BaseURL     string           `json:"base_url"`
+	APIKey      string           `json:"api_key"`
+	Request     *json.RawMessage `json:"request"`
+	ToolResults []string         `json:"tool_results"`
 }
 
 type usage struct {
@@ -163,11 +163,11 @@ func (u user) ask(
 
 func (u user) converse(todo job) error {
 	var params openai.ChatCompletionNewParams
-	if err := json.Unmarshal(todo.Request, &params); err != nil {
+	if err := json.Unmarshal(*todo.Request, &params); err != nil {
 		return err
 	}
 	var more extension
-	if err := json.Unmarshal(todo.Request, &more); err != nil {
+	if err := json.Unmarshal(*todo.Request, &more); err != nil {
 		return err
 	}
 	var options []option.RequestOption
@@ -199,7 +199,7 @@ func describe(err error) *failure {
 	if !errors.As(err, &refused) {
 		return &failure{Kind: "error", Message: err.Error()}
 	}
-	told := &failure{Kind: "Error", Status: &refused.StatusCode, Message: refused.Message}
+	told := &failure{Kind: "openai.Error", Status: &refused.StatusCode, Message: refused.Message}
 	if values := refused.Response.Header.Values("Retry-After"); len(values) > 0 {
 		told.RetryAfter = &values[0]
 	}

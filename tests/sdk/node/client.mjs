@@ -1,5 +1,6 @@
 // The official npm client in the hands of a user. Standard input holds one job (tests/sdk/clients.py
-// describes it); standard output gets one JSON line: what the client read.
+// describes it); standard output gets one JSON line: what the client read. With the argument `helper`
+// it reads through the client's stream helper.
 import { readFileSync } from "node:fs";
 import OpenAI from "openai";
 
@@ -7,8 +8,8 @@ const job = JSON.parse(readFileSync(0, "utf8"));
 const client = new OpenAI({ baseURL: job.base_url, apiKey: job.api_key, maxRetries: 0 });
 const found = { readings: [], models: [], error: null };
 
-function newReading(response) {
-  const generation_id = response.headers.get("x-generation-id");
+function newReading(headers) {
+  const generation_id = headers.get("x-generation-id") ?? null;
   return { text: "", call: null, arguments: "", reasons: [], usage: null, provider: null, generation_id };
 }
 
@@ -33,7 +34,7 @@ function add(reading, document) {
 
 async function ask(request) {
   const { data, response } = await client.chat.completions.create(request).withResponse();
-  const reading = newReading(response);
+  const reading = newReading(response.headers);
   found.readings.push(reading);
   if (!request.stream) {
     add(reading, data);
@@ -43,16 +44,30 @@ async function ask(request) {
   return reading;
 }
 
-async function converse() {
+// The same through the helper, which hides the response's headers. Its events and its sum agree.
+async function askHelper(request) {
+  const stream = client.chat.completions.stream(request);
+  const reading = newReading(new Headers());
+  found.readings.push(reading);
+  stream.on("content", (delta) => (reading.text += delta));
+  const whole = await stream.finalChatCompletion();
+  const streamed = reading.text;
+  reading.text = "";
+  add(reading, whole);
+  if (reading.text !== streamed) throw new Error(`the events said ${streamed}`);
+  return reading;
+}
+
+async function converse(askOne) {
   let request = job.request;
-  let reading = await ask(request);
+  let reading = await askOne(request);
   for (const content of job.tool_results) {
     const [id, name] = reading.call;
     const call = { id, type: "function", function: { name, arguments: reading.arguments } };
     const said = { role: "assistant", content: reading.text, tool_calls: [call] };
     const result = { role: "tool", tool_call_id: id, content };
     request = { ...request, messages: [...request.messages, said, result] };
-    reading = await ask(request);
+    reading = await askOne(request);
   }
 }
 
@@ -61,7 +76,8 @@ async function listModels() {
 }
 
 try {
-  await (job.request ? converse() : listModels());
+  const askOne = process.argv[2] === "helper" ? askHelper : ask;
+  await (job.request ? converse(askOne) : listModels());
 } catch (error) {
   if (!(error instanceof OpenAI.OpenAIError)) throw error;
   found.error = {

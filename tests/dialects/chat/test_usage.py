@@ -1,0 +1,155 @@
+"""Usage on the chat wire: measured conventions (R25), costs with their digits, unknown is None."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from arno.canon.usage import Usage
+from arno.dialects.chat.usage import decode_usage, encode_usage, usage_losses
+from arno.wire import json
+
+CONVENTIONS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
+    "reasoning inside completion": (
+        {
+            "prompt_tokens": 10,
+            "completion_tokens": 30,
+            "total_tokens": 40,
+            "completion_tokens_details": {"reasoning_tokens": 20},
+        },
+        {"input": 10, "output": 30, "reasoning": 20},
+    ),
+    "reasoning beside completion, told by the total": (
+        {
+            "prompt_tokens": 10,
+            "completion_tokens": 30,
+            "total_tokens": 60,
+            "completion_tokens_details": {"reasoning_tokens": 20},
+        },
+        {"input": 10, "output": 50, "reasoning": 20},
+    ),
+    "reasoning one above completion": (
+        {
+            "prompt_tokens": 5,
+            "completion_tokens": 10,
+            "total_tokens": 15,
+            "completion_tokens_details": {"reasoning_tokens": 11},
+        },
+        {"input": 5, "output": 10, "reasoning": 11},
+    ),
+    "cached and written are part of the prompt": (
+        {
+            "prompt_tokens": 1140,
+            "completion_tokens": 5,
+            "prompt_tokens_details": {"cached_tokens": 1000, "cache_write_tokens": 100},
+        },
+        {"input": 1140, "output": 5, "cache_read": 1000, "cache_write_5m": 100},
+    ),
+    "cache hits under another name": (
+        {"prompt_tokens": 100, "completion_tokens": 5, "prompt_cache_hit_tokens": 64},
+        {"input": 100, "output": 5, "cache_read": 64},
+    ),
+    "a zero detail is known, a null one is looked for elsewhere": (
+        {
+            "prompt_tokens": 100,
+            "cached_tokens": 7,
+            "prompt_tokens_details": {"cached_tokens": None, "audio_tokens": 0},
+        },
+        {"input": 100, "cache_read": 7, "audio_input": 0},
+    ),
+    "audio and images": (
+        {
+            "prompt_tokens": 9,
+            "completion_tokens": 8,
+            "prompt_tokens_details": {"audio_tokens": 2},
+            "completion_tokens_details": {"audio_tokens": 3, "image_tokens": 4},
+        },
+        {"input": 9, "output": 8, "audio_input": 2, "audio_output": 3, "image_output": 4},
+    ),
+    "whole numbers written as fractions": (
+        {"prompt_tokens": Decimal("3.0"), "completion_tokens": 1},
+        {"input": 3, "output": 1},
+    ),
+}
+COUNTS = tuple(name for name in Usage.__struct_fields__ if name not in ("raw", "cost"))
+
+
+@pytest.mark.parametrize("case", CONVENTIONS)
+def test_conventions(case: str) -> None:
+    document, expected = CONVENTIONS[case]
+    usage = decode_usage(document)
+    assert usage is not None
+    known = {name: getattr(usage, name) for name in COUNTS if getattr(usage, name) is not None}
+    assert known == expected
+
+
+@pytest.mark.parametrize("document", [None, {}, [], "", 5, "usage", [1]])
+def test_no_usage_is_none(document: Any) -> None:
+    assert decode_usage(document) is None
+
+
+@pytest.mark.parametrize("count", [None, -1, True, "5", 1.5, Decimal("1.5"), [], {}])
+def test_what_is_no_count_is_unknown_and_never_zero(count: Any) -> None:
+    usage = decode_usage({"prompt_tokens": count, "total_tokens": 3})
+    assert usage is not None
+    assert usage.input is None
+    assert usage.output is None
+
+
+@pytest.mark.parametrize(
+    ("text", "cost"),
+    [
+        (b"0.0002582", "0.0002582"),
+        (b"0.0000844", "0.0000844"),
+        (b"0.00004025", "0.00004025"),
+        (b"0.10", "0.10"),
+        (b"0", "0"),
+        (b"3", "3"),
+        (b"1.6e-05", "0.000016"),
+        (b"null", None),
+        (b'"0.1"', None),
+        (b"true", None),
+    ],
+)
+def test_a_reported_cost_keeps_its_digits(text: bytes, cost: str | None) -> None:
+    usage = decode_usage(json.loads(b'{"prompt_tokens":1,"cost":' + text + b"}"))
+    assert usage is not None
+    assert usage.cost == cost
+
+
+def test_what_came_from_this_wire_goes_back_as_it_came() -> None:
+    text = b'{"prompt_tokens":1,"odd":{"x":[1]},"cost":0.0000844,"is_byok":false}'
+    usage = decode_usage(json.loads(text))
+    assert usage is not None
+    assert json.dumps(encode_usage(usage)) == text
+
+
+def test_unknown_counts_are_left_out() -> None:
+    assert encode_usage(Usage()) == {}
+    assert encode_usage(Usage(input=1)) == {"prompt_tokens": 1}
+    assert encode_usage(Usage(input=1, output=0, reasoning=0)) == {
+        "prompt_tokens": 1,
+        "completion_tokens": 0,
+        "total_tokens": 1,
+        "completion_tokens_details": {"reasoning_tokens": 0},
+    }
+
+
+def test_a_cost_is_written_in_plain_digits() -> None:
+    document = encode_usage(Usage(input=1, cost="0.0000000001"))
+    assert json.dumps(document) == b'{"prompt_tokens":1,"cost":0.0000000001}'
+
+
+def test_writes_of_both_lifetimes_are_told_as_one_count() -> None:
+    usage = Usage(input=9, cache_write_5m=2, cache_write_1h=3)
+    assert encode_usage(usage)["prompt_tokens_details"] == {"cache_write_tokens": 5}
+
+
+def test_what_the_wire_has_no_member_for_is_a_loss() -> None:
+    usage = Usage(input=9, tool_input=2, tier="flex", server_tools={"search": 1})
+    assert [loss.path for loss in usage_losses(usage)] == [
+        "/usage/tool_input",
+        "/usage/tier",
+        "/usage/server_tools",
+    ]
+    assert usage_losses(Usage(input=1)) == []
