@@ -57,16 +57,18 @@ def _play(case, folder):
     listening = Listening()
     with server(*arguments) as (process, url):
         agent = Agent(case.model, base_url=f"{url}/api/v1", transport=listening, **case.agent)
-        result = asyncio.run(_run(agent, case.prompt))
+        result = asyncio.run(_run(agent, case.prompt, listening))
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 0
     with open_ledger(folder / "data") as sink:
         return result, listening.sent, list(reversed(sink.recent(10)))
 
 
-async def _run(agent, prompt):
-    async with agent:
+async def _run(agent, prompt, transport):
+    try:
         return await agent.run(prompt)
+    finally:
+        await transport.aclose()
 
 
 @every_case

@@ -26,7 +26,7 @@ from tests.transport.upstream import End, Script, ScriptedUpstream
 ROLE = chunk({"role": "assistant", "content": ""})
 GOOD = (*HELLO, STOP, USAGE, DONE)
 STREAM = chat_body(stream=True)
-BEAT = DIALECTS["chat"].heartBEAT
+BEAT = DIALECTS["chat"].heartbeat()
 
 
 class Scene:

@@ -182,9 +182,7 @@ def nothing_found():
 def run_sync(todo, ask_one):
     """A whole job with the synchronous client."""
     found, request = nothing_found(), todo["request"]
-    with openai.OpenAI(
-        base_url=todo["base_url"], api_key=todo["api_key"], max_retries=0
-    ) as client:
+    with openai.OpenAI(base_url=todo["base_url"], api_key=todo["api_key"], max_retries=0) as client:
         try:
             if request is None:
                 found["models"] = [model.id for model in client.models.list()]

@@ -13,7 +13,9 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 
+from arno.cassette import recordings
 from tests.case0.cases import SEED_FILE
 from tests.engine.harness import Bench, catalogue_of
 from tests.gateway.harness import gateway_app, running_gateway
@@ -56,25 +58,27 @@ def process(folder, *arguments, **environ):
             program.kill()
 
 
-def recording_options(case):
-    """Which recordings to serve; the shipped ones are the default of `serve`."""
-    return [] if case.name == "shipped" else ["--cassette", str(SHARED / SEED_FILE)]
+def recording_file(case):
+    """The cassette of a case."""
+    if case.name == "shipped":
+        return Path(recordings.__file__).with_name(recordings.BUILT_IN)
+    return SHARED / SEED_FILE
 
 
 @contextmanager
 def serve(folder, case, **environ):
-    """`arno serve` over the recordings of a case, without waiting, its ledger in `folder`."""
-    options = ["--port", "0", "--scale", "0", "--data", str(folder / "data")]
-    with process(folder, "serve", *options, *recording_options(case), **environ) as url:
+    """`arno serve` over a case, without waiting, its ledger in `folder`."""
+    chosen = [] if case.name == "shipped" else ["--cassette", str(recording_file(case))]
+    options = ["--port", "0", "--scale", "0", "--data", str(folder / "data"), *chosen]
+    with process(folder, "serve", *options, **environ) as url:
         yield url
 
 
 @contextmanager
 def replay(folder, case):
-    """`arno replay` of the recordings of a case, without waiting."""
-    file = folder / "recording.yaml"
-    file.write_bytes(dump(case.cassette.cassette))
-    with process(folder, "replay", file.name, "--scale", "0", "--port", "0") as url:
+    """`arno replay` over a case, without waiting."""
+    file = str(recording_file(case))
+    with process(folder, "replay", file, "--scale", "0", "--port", "0") as url:
         yield url
 
 

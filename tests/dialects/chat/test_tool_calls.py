@@ -177,9 +177,7 @@ def test_what_belongs_to_no_call_is_an_error_never_a_merge(case: str) -> None:
 def test_what_came_before_the_broken_fragment_is_delivered() -> None:
     broken = delta(tool_calls=["no entry"], content=" there")
     body = stream(delta(content="Hello"), broken)
-    said = "".join(
-        event.value for event in decode(body) if getattr(event, "slot", None) == "text"
-    )
+    said = "".join(event.value for event in decode(body) if getattr(event, "slot", None) == "text")
     assert said == "Hello there"
     documents = documents_of(restamped(body))
     assert [d["choices"][0]["delta"]["content"] for d in documents] == ["Hello", " there", ""]

@@ -60,7 +60,7 @@ def decode_detail(detail: Json) -> Part:
         signature=values.get("signature"),
         format=values.get("format"),
         id=values.get("id"),
-        ext=keep({"@member": DETAILS, **residue}),
+        ext=keep({"@member": DETAILS, "@keys": tuple(detail), **residue}),
     )
 
 
@@ -87,7 +87,9 @@ def encode_detail(part: ReasoningPart, index: int) -> Document:
     if not native:
         document.setdefault("format", "unknown")
         document["index"] = index
-    return document
+    # An artefact may be checked byte by byte, so its keys keep their order too.
+    order = [key for key in note(part.ext, "keys") or () if key in document]
+    return {**{key: document[key] for key in order}, **document}
 
 
 def encode_reasoning(parts: Sequence[Part]) -> Document:
