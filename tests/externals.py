@@ -145,7 +145,7 @@ def _calls_needs(node: ast.AST) -> TypeGuard[ast.Call]:
 
 
 def _asked_for(path: Path) -> Iterator[str]:
-    """The names in a test file's calls of `needs`."""
+    """The names in a file's calls of `needs`."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if _calls_needs(node):
             yield from (str(a.value) for a in node.args if isinstance(a, ast.Constant))
@@ -153,7 +153,7 @@ def _asked_for(path: Path) -> Iterator[str]:
 
 def used() -> frozenset[str]:
     """The externals that some test of this tree asks for."""
-    files = Path(__file__).parent.rglob("test_*.py")
+    files = Path(__file__).parent.rglob("*.py")
     return frozenset(name for path in files for name in _asked_for(path) if name in EXTERNALS)
 
 

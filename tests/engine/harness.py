@@ -139,17 +139,19 @@ async def settle_loop() -> None:
 class Client:
     """Records what a client is sent; `gate` cleared makes it a client that does not read.
 
+    reads, takes_head: whether it reads from the beginning, and if not, whether it takes the head.
     waiting: what is being written to a client that does not read. faults: calls that break the
     order that `Downstream` names; they are raised too, but a heartbeat's error is nobody's.
     """
 
-    def __init__(self, *, reads: bool = True) -> None:
+    def __init__(self, *, reads: bool = True, takes_head: bool = False) -> None:
         self.status: int | None = None
         self.headers: dict[str, str] = {}
         self.writes: list[bytes] = []
         self.ended = False
         self.waiting: bytes | None = None
         self.faults: list[str] = []
+        self._takes_head = takes_head
         self.gate = asyncio.Event()
         if reads:
             self.gate.set()
@@ -157,7 +159,8 @@ class Client:
 
     async def head(self, status: int, headers: tuple[tuple[str, str], ...]) -> None:
         self._check(self.status is None, "a second head")
-        await self._turn(b"")
+        if not self._takes_head:
+            await self._turn(b"")
         self.status = status
         self.headers = dict(headers)
         await self._tell()

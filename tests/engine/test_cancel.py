@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from arno.transport.live import LivePool
+from arno.transport.live import LiveLimits, LivePool
 from tests.engine.harness import (
     DONE,
     HELLO,
@@ -91,10 +91,9 @@ MOMENTS = {
 
 async def leave(moment):
     """A call whose client leaves at `moment`: (bench, client, upstream, the next candidate)."""
-    gate, clock, client = asyncio.Event(), ManualClock(), Client(reads=moment.reads)
-    script = Script.raw(gate) if moment.headless else Script.sse(b"".join(moment.pieces), gate)
-    if not moment.pieces:
-        script = Script.raw(gate) if moment.headless else Script.sse(gate)
+    gate, clock, client = asyncio.Event(), ManualClock(), Client(reads=moment.reads, takes_head=moment.when == "writing")
+    steps = [b"".join(moment.pieces)] if moment.pieces else []
+    script = Script.raw(gate) if moment.headless else Script.sse(*steps, gate)
     async with ScriptedUpstream([script]) as up, ScriptedUpstream([]) as other:
         bench = Bench(("contract", up.url, True), ("other", other.url, True), clock=clock)
         task, _ = bench.begin(chat_body(stream=moment.streamed), client)
@@ -189,8 +188,6 @@ def test_a_slot_is_free_again_after_a_client_left():
     """R10: the next call to the same host is served."""
 
     async def main():
-        from arno.transport.live import LiveLimits
-
         scripts = [Script.sse(*HELLO, asyncio.Event()), Script.json(answer())]
         async with ScriptedUpstream(scripts) as up:
             pool = LivePool(LiveLimits(max_connections_per_host=1))

@@ -63,6 +63,22 @@ def test_a_body_over_the_bound_is_refused_and_the_client_sees_it(small):
     assert len(engine.calls) == before
 
 
+def test_the_refusal_reaches_a_client_that_is_still_sending():
+    """Closing at once would reset the connection and lose the answer."""
+    settings = GatewaySettings(max_body=4_000_000)
+    with running_gateway(gateway_app(settings=settings)) as url:
+        reply = post(url, padded(15_000_000))
+    assert (reply.status, reply.headers["connection"]) == (413, "close")
+
+
+def test_reading_on_after_a_refusal_has_an_end():
+    settings = GatewaySettings(max_body=MAX, linger_s=0.2)
+    with running_gateway(gateway_app(settings=settings)) as url, connect(url) as client:
+        client.send(f"POST {CHAT} HTTP/1.1\r\nHost: {client.host}\r\n".encode())
+        client.send(b"Content-Length: 999999\r\n\r\n")
+        assert error_of(client.read_to_end()) == (413, "body_too_large")
+
+
 @pytest.mark.parametrize(
     ("length", "refused"), [(str(1 << 30), 413), ("9" * 19, 413), ("9" * 5000, 400)]
 )

@@ -123,6 +123,36 @@ def test_r10_a_client_that_leaves_cancels_the_engine(when):
     assert line["status"] == (499 if when == "before the head" else 200)
 
 
+def test_a_cancellation_that_was_ours_leaves_no_trace_in_the_task():
+    """Otherwise a timeout around the application would take it for its own."""
+
+    async def script(_call, _down):
+        await asyncio.Event().wait()
+
+    messages = [{"type": "http.request", "body": json.dumps(ASK)}, {"type": "http.disconnect"}]
+
+    async def receive():
+        return messages.pop(0)
+
+    async def send(_message):
+        raise AssertionError("nobody is there")
+
+    async def main():
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "path": CHAT,
+            "raw_path": CHAT.encode(),
+            "scheme": "http",
+            "query_string": b"",
+            "headers": [(b"host", b"127.0.0.1")],
+        }
+        await gateway_app(ScriptedEngine(script))(scope, receive, send)
+        return asyncio.current_task().cancelling()
+
+    assert asyncio.run(main()) == 0
+
+
 def test_an_engine_that_settles_its_own_cancellation_tells_the_log():
     lines = io.StringIO()
     began = threading.Event()

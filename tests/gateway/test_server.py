@@ -149,14 +149,16 @@ def test_a_request_without_output_is_answered_when_it_is_cut():
         began.set()
         await asyncio.Event().wait()
 
-    app = gateway_app(ScriptedEngine(script), settings=GatewaySettings(grace_s=0.1))
+    settings, sheet = GatewaySettings(grace_s=0.1), io.StringIO()
+    app = gateway_app(ScriptedEngine(script), settings=settings, lines=sheet)
     with running_server(app) as (url, server), connect(url) as client:
         client.post(ASK)
         assert began.wait(PATIENCE_S)
         server.stop()
         status, headers = client.read_head()
     assert (status, headers["retry-after"]) == (503, "5")
-    assert headers["x-generation-id"].startswith("gen-")
+    line = json.loads(sheet.getvalue())
+    assert (line["status"], line["generation_id"]) == (503, headers["x-generation-id"])
 
 
 def test_an_engine_may_end_a_cut_stream_itself():

@@ -101,6 +101,17 @@ def folded(events: list[Event]) -> Response:
     return result.response
 
 
+def named_reasons(answer: Response) -> Response:
+    """A whole answer after one round trip: the wire's word stands for an unknown native one."""
+    choices = [
+        msgspec.structs.replace(
+            choice, native_reason=choice.native_reason or (choice.reason and choice.reason.value)
+        )
+        for choice in answer.choices
+    ]
+    return msgspec.structs.replace(answer, choices=tuple(choices))
+
+
 def told(answer: Response) -> Response:
     """What a client reads of `answer` on a chat stream.
 

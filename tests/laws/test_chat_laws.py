@@ -28,6 +28,7 @@ from tests.laws.harness import (
     finish_place,
     folded,
     frames_of,
+    named_reasons,
     told,
 )
 from tests.laws.values import requests, responses
@@ -85,17 +86,6 @@ def test_requests_of_this_dialect_are_written_as_they_were_read(request: Request
     again, losses = CHAT.encode_request(CHAT.decode_request(body))
     assert not losses
     assert json.equal(json.loads(again), json.loads(body))
-
-
-def named_reasons(answer: Response) -> Response:
-    """A whole answer after one round trip: the wire's word stands for an unknown native one."""
-    choices = [
-        msgspec.structs.replace(
-            choice, native_reason=choice.native_reason or (choice.reason and choice.reason.value)
-        )
-        for choice in answer.choices
-    ]
-    return msgspec.structs.replace(answer, choices=tuple(choices))
 
 
 @given(answer=responses())

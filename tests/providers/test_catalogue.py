@@ -1,10 +1,11 @@
 """The shipped catalogue and its look-ups."""
 
+import msgspec
 import pytest
 
 from arno.ledger.money import parse_rate
 from arno.ledger.price import PriceRow, PriceTable
-from arno.providers import load_catalogue, upstream_key, usable
+from arno.providers import load_catalogue, shipped, upstream_key, usable
 from arno.providers.rows import RATES
 
 KIMI = "moonshotai/kimi-k2-0905"
@@ -90,15 +91,20 @@ def test_replay_borrows_prices_where_it_has_none_of_its_own(catalogue):
 
 
 def test_own_prices_hide_all_borrowed_ones_of_that_model():
-    catalogue = load_catalogue()
-    lender, borrower = catalogue.endpoints["openrouter"], catalogue.endpoints["replay"]
-    assert borrower.price_as == lender.slug
-    own = {row.model for row in catalogue.prices if row.endpoint == "replay"}
-    assert own == {KIMI, HARBOUR}
-    assert all(
-        row.served_by in ("Northpier", "Southpier")
-        for row in catalogue.prices_for("replay", HARBOUR)
-    )
+    tables = shipped()
+    borrowed = """
+[[price]]
+endpoint = "openrouter"
+served_by = "Elsewhere"
+model = "arno/harbour-1"
+valid_from = "2026-03-12"
+source = "test"
+input = "9"
+"""
+    catalogue = load_catalogue(msgspec.structs.replace(tables, prices=tables.prices + borrowed))
+    assert [row.served_by for row in catalogue.prices_for("openrouter", HARBOUR)] == ["Elsewhere"]
+    own = [row.served_by for row in catalogue.prices_for("replay", HARBOUR)]
+    assert own == ["Northpier", "Southpier"]
 
 
 def test_every_price_is_a_rate_of_the_ledger(catalogue):

@@ -1,13 +1,13 @@
 """What the tests of the official SDKs share: every client, and gateways that run."""
 
 import os
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from tests.case0.cases import SHIPPED
 from tests.sdk.clients import HELPERS, PLAIN
-from tests.sdk.gateways import RIGHT_KEY, serve
+from tests.sdk.gateways import RIGHT_KEY, replay, serve
 
 
 @pytest.fixture(scope="session")
@@ -29,18 +29,31 @@ def plain_client(request, programs_folder):
     return request.param(programs_folder)
 
 
-@pytest.fixture(scope="session")
-def gateway_of(tmp_path_factory):
-    """A function from a case to the URL of a gateway process that serves it, started once."""
+@contextmanager
+def started_once(start, folder_of):
+    """A function from a case to the URL of a process for it, started when first asked for."""
     urls = {}
     with ExitStack() as running:
 
         def find(case):
             if case.name not in urls:
-                folder = tmp_path_factory.mktemp(case.name)
-                urls[case.name] = running.enter_context(serve(folder, case))
+                urls[case.name] = running.enter_context(start(folder_of(case.name), case))
             return urls[case.name]
 
+        yield find
+
+
+@pytest.fixture(scope="session")
+def gateway_of(tmp_path_factory):
+    """A function from a case to the URL of an `arno serve` over it."""
+    with started_once(serve, tmp_path_factory.mktemp) as find:
+        yield find
+
+
+@pytest.fixture(scope="session")
+def replay_of(tmp_path_factory):
+    """A function from a case to the URL of an `arno replay` over it."""
+    with started_once(replay, tmp_path_factory.mktemp) as find:
         yield find
 
 

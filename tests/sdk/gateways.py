@@ -83,19 +83,25 @@ def replay(folder, case):
 
 
 @contextmanager
-def fronting(scripts, contract=False):
-    """A gateway before a scripted upstream; the model is `MODEL` of the engine's harness.
+def before(upstream_url, contract=False):
+    """A gateway before one upstream; the model is `MODEL` of the engine's harness.
 
     contract: the upstream speaks our own contract, so its bytes go through as they are.
     """
-    with ThreadedUpstream(scripts) as upstream:
-        row = ("scripted", upstream.url, contract)
-        bench = Bench(row)
-        app = gateway_app(
-            bench.engine,
-            catalogue=catalogue_of(row),
-            sink=bench.sink,
-            closers=[bench.transport.aclose],
-        )
-        with running_gateway(app) as url:
-            yield url
+    row = ("scripted", upstream_url, contract)
+    bench = Bench(row)
+    app = gateway_app(
+        bench.engine,
+        catalogue=catalogue_of(row),
+        sink=bench.sink,
+        closers=[bench.transport.aclose],
+    )
+    with running_gateway(app) as url:
+        yield url
+
+
+@contextmanager
+def fronting(scripts, contract=False):
+    """`before` an upstream with these scripts."""
+    with ThreadedUpstream(scripts) as upstream, before(upstream.url, contract) as url:
+        yield url

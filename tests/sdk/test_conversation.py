@@ -7,12 +7,11 @@ it read of the first answer, so a wrong reading would find no recording.
 from decimal import Decimal
 
 import openai
-import pytest
 
-from tests.case0.cases import every_case
+from tests.case0.cases import SHIPPED, every_case
 from tests.engine.harness import MODEL, answer
 from tests.sdk.clients import KEY, conversation, job, typed
-from tests.sdk.gateways import fronting, replay
+from tests.sdk.gateways import fronting
 from tests.transport.upstream import Script
 
 
@@ -41,20 +40,25 @@ def comparable(reading):
     return {**plain, "usage": {**usage, "cost": digits(usage["cost"])}}
 
 
-@pytest.mark.parametrize("prefix", ["/api/v1", "/v1"])
-@every_case
-def test_case_0_2_both_steps_are_read_as_recorded(client, gateway_of, case, prefix):
-    found = client.run(conversation(gateway_of(case), case, prefix=prefix))
+def check_conversation(client, todo, case):
+    """Both steps are read as they were recorded."""
+    found = client.run(todo)
     assert found["error"] is None
     assert list(map(comparable, found["readings"])) == list(map(expected, case.steps))
 
 
 @every_case
-def test_the_replay_server_is_read_the_same(client, tmp_path, case):
-    with replay(tmp_path, case) as url:
-        found = client.run(conversation(url, case))
-    assert found["error"] is None
-    assert list(map(comparable, found["readings"])) == list(map(expected, case.steps))
+def test_case_0_2_both_steps_are_read_as_recorded(client, gateway_of, case):
+    check_conversation(client, conversation(gateway_of(case), case), case)
+
+
+def test_the_short_base_url(client, gateway_of):
+    check_conversation(client, conversation(gateway_of(SHIPPED), SHIPPED, prefix="/v1"), SHIPPED)
+
+
+@every_case
+def test_the_replay_server_is_read_the_same(plain_client, replay_of, case):
+    check_conversation(plain_client, conversation(replay_of(case), case), case)
 
 
 @every_case

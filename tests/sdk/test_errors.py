@@ -10,7 +10,7 @@ from arno.wire import json
 from tests.case0.cases import SHIPPED, every_case
 from tests.engine.harness import HELLO, MODEL, STOP
 from tests.sdk.clients import conversation, job
-from tests.sdk.gateways import RIGHT_KEY, fronting, replay
+from tests.sdk.gateways import RIGHT_KEY, fronting
 from tests.transport.upstream import End, Framing, Script
 
 MESSAGES = [{"role": "user", "content": "Hello"}]
@@ -33,10 +33,10 @@ def test_an_unknown_model(client, gateway_of, case):
     assert message == "No endpoint serves the model no/such"
 
 
-def test_a_request_without_messages(client, gateway_of):
+def test_a_request_without_messages(plain_client, gateway_of):
     request = {"model": SHIPPED.model, "stream": True}
-    kind, status, message = refused(client, job(gateway_of(SHIPPED), request))
-    assert (kind, status) == (client.class_of("BadRequestError"), 400)
+    kind, status, message = refused(plain_client, job(gateway_of(SHIPPED), request))
+    assert (kind, status) == (plain_client.class_of("BadRequestError"), 400)
     assert message.startswith("messages: ")
 
 
@@ -60,9 +60,8 @@ def test_a_request_without_a_recording(client, gateway_of, case):
     check_unmatched(client, gateway_of(case), case)
 
 
-def test_a_request_without_a_recording_at_the_replay_server(client, tmp_path):
-    with replay(tmp_path, SHIPPED) as url:
-        check_unmatched(client, url, SHIPPED)
+def test_a_request_without_a_recording_at_the_replay_server(client, replay_of):
+    check_unmatched(client, replay_of(SHIPPED), SHIPPED)
 
 
 def test_a_wrong_key(client, locked_gateway):

@@ -143,10 +143,12 @@ class AsgiDownstream:
 
     async def body(self, data: bytes) -> None:
         """Send body bytes, one write."""
-        self.tail = data
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        # Only now: a write that is cancelled while it waits for room was not made.
+        self.tail = data
 
     async def end(self) -> None:
         """End the response."""
+        # First, because nothing may be added once the engine has said that all is said.
         self.ended = True
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})

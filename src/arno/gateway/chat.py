@@ -24,8 +24,8 @@ from arno.gateway.log import Facts, facts_of
 RETRY_AFTER_S = 5
 """What a client is told while the gateway shuts down: by then another one serves."""
 
-CLIENT_GONE_STATUS = 499
-"""Status in the log for a client that left before the head was sent."""
+STOP_STATUS = {Stop.CLIENT_GONE: 499, Stop.SHUTTING_DOWN: 503}
+"""Status in the log for an answer that was stopped before its head."""
 
 _LAST_WORDS_S = 2.0
 """How long the end of a cut answer may wait for a slow client."""
@@ -128,7 +128,7 @@ async def _run(gateway: Gateway, call: Call, down: AsgiDownstream, flight: Fligh
     except asyncio.CancelledError:
         if flight.stop is None:
             raise
-        return _cut_short(call, down, "cancelled", str(flight.stop), CLIENT_GONE_STATUS)
+        return _cut_short(call, down, "cancelled", str(flight.stop), STOP_STATUS[flight.stop])
     except Exception as error:
         # Whatever it is, the client must see neither its text nor a hanging connection.
         gateway.log.bug(

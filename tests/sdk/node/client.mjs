@@ -48,7 +48,7 @@ async function ask(request) {
 async function askHelper(request) {
   const stream = client.chat.completions.stream(request);
   const reading = newReading(new Headers());
-  found.readings.push(reading);
+  stream.on("connect", () => found.readings.push(reading));
   stream.on("content", (delta) => (reading.text += delta));
   const whole = await stream.finalChatCompletion();
   const streamed = reading.text;

@@ -1,0 +1,253 @@
+"""Events told as chat chunks, byte for byte: the contract's uniform layout, sections 4.2 and 4.8."""
+
+from typing import Any
+
+import pytest
+
+from arno.canon.events import (
+    ChoiceEnd,
+    Event,
+    KeepAlive,
+    Opaque,
+    PartDelta,
+    PartEnd,
+    PartStart,
+    ResponseEnd,
+    ResponseStart,
+    Slot,
+    StreamError,
+    UsageUpdate,
+)
+from arno.canon.failure import Failure, FailureKind
+from arno.canon.parts import (
+    MediaKind,
+    MediaPart,
+    OpaquePart,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+)
+from arno.canon.response import FinishReason
+from arno.canon.usage import Usage
+from arno.dialects.base import Stamp
+from tests.dialects.chat.building import documents_of
+from tests.laws.harness import CHAT, checked, no_price
+
+STAMP = Stamp(id="gen-1", model="m/x", provider="Host", created=7)
+START = ResponseStart(id="up", model="up/m")
+HEAD = '{"id":"gen-1","object":"chat.completion.chunk","created":7,"model":"m/x","provider":"Host"'
+
+
+def said(*events: Event, include_usage: bool = True) -> str:
+    """What the encoder writes for `events`, as text."""
+    encoder = CHAT.stream_encoder(STAMP, no_price, include_usage=include_usage)
+    return encoder.feed(list(events)).decode()
+
+
+def chunk(delta: str, finish: str = "null", native: str = "null", choice: int = 0) -> str:
+    """One frame as it must be written."""
+    return (
+        f'data: {HEAD},"choices":[{{"index":{choice},"delta":{{{delta}}},'
+        f'"finish_reason":{finish},"native_finish_reason":{native}}}]}}\n\n'
+    )
+
+
+TEXT = PartStart(0, TextPart())
+CALL = PartStart(0, ToolCallPart(call_id="weather:0", name="weather"))
+CASES: dict[str, tuple[tuple[Event, ...], str]] = {
+    "nothing to say": ((START, TEXT, PartEnd(0)), ""),
+    "text": (
+        (START, TEXT, PartDelta(0, Slot.TEXT, "héllo\n")),
+        chunk('"content":"héllo\\n","role":"assistant"'),
+    ),
+    "refusal": (
+        (START, PartStart(0, RefusalPart()), PartDelta(0, Slot.TEXT, "no")),
+        chunk('"content":"","role":"assistant","refusal":"no"'),
+    ),
+    "a call opens": (
+        (START, CALL),
+        chunk(
+            '"content":null,"role":"assistant","tool_calls":[{"index":0,"id":"weather:0",'
+            '"type":"function","function":{"name":"weather","arguments":""}}]'
+        ),
+    ),
+    "a custom call opens": (
+        (START, PartStart(0, ToolCallPart(call_id="a", name="sh", kind="custom"))),
+        chunk(
+            '"content":null,"role":"assistant","tool_calls":[{"index":0,"id":"a",'
+            '"type":"custom","custom":{"name":"sh","input":""}}]'
+        ),
+    ),
+    "reasoning": (
+        (START, PartStart(0, ReasoningPart(format="f-v1")), PartDelta(0, Slot.TEXT, "why")),
+        chunk(
+            '"content":"","role":"assistant","reasoning_details":[{"type":"reasoning.text",'
+            '"text":"why","format":"f-v1","index":0}],"reasoning":"why"'
+        ),
+    ),
+    "a signature": (
+        (START, PartStart(0, ReasoningPart(format="f")), PartDelta(0, Slot.SIGNATURE, "c2ln")),
+        chunk(
+            '"content":"","role":"assistant","reasoning_details":[{"type":"reasoning.text",'
+            '"signature":"c2ln","format":"f","index":0}]'
+        ),
+    ),
+    "an annotation": (
+        (START, TEXT, PartDelta(0, Slot.ANNOTATION, {"type": "url_citation"})),
+        chunk('"content":"","role":"assistant","annotations":[{"type":"url_citation"}]'),
+    ),
+    "annotations the text began with": (
+        (START, PartStart(0, TextPart(annotations=({"type": "file"},)))),
+        chunk('"content":"","role":"assistant","annotations":[{"type":"file"}]'),
+    ),
+    "an image": (
+        (START, PartStart(0, MediaPart(kind=MediaKind.IMAGE, url="https://x.test/a.png"))),
+        chunk(
+            '"content":"","role":"assistant","images":[{"type":"image_url",'
+            '"image_url":{"url":"https://x.test/a.png"}}]'
+        ),
+    ),
+    "audio": (
+        (START, PartStart(0, MediaPart(kind=MediaKind.AUDIO)), PartDelta(0, Slot.MEDIA, "AA==")),
+        chunk('"content":null,"role":"assistant","audio":{}')
+        + chunk('"content":null,"role":"assistant","audio":{"data":"AA=="}'),
+    ),
+    "a comment": ((START, KeepAlive("ping")), ": ARNO PROCESSING\n\n"),
+    "a document of its own": (
+        (START, Opaque("chat", {"x": 1})),
+        'data: {"x":1}\n\n',
+    ),
+    "a document of another dialect": ((START, Opaque("gemini", {"x": 1})), ""),
+    "a part of another dialect": (
+        (START, PartStart(0, OpaquePart(dialect="gemini", document={}))),
+        "",
+    ),
+    "a signature the wire has no place for": (
+        (START, TEXT, PartDelta(0, Slot.SIGNATURE, "c2ln")),
+        "",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_events_as_text(case: str) -> None:
+    events, text = CASES[case]
+    assert said(*events) == text
+
+
+def test_a_signature_on_a_call_never_reaches_its_arguments() -> None:
+    opened = said(START, CALL)
+    assert said(START, CALL, PartDelta(0, Slot.SIGNATURE, "c2ln")) == opened
+
+
+def test_calls_count_from_zero_in_each_choice() -> None:
+    events = [
+        START,
+        TEXT,
+        PartDelta(0, Slot.TEXT, "a"),
+        PartStart(4, ToolCallPart(call_id="a", name="f")),
+        PartStart(5, ToolCallPart(call_id="b", name="g"), 1),
+        PartStart(9, ToolCallPart(call_id="c", name="h")),
+        PartDelta(4, Slot.ARGUMENTS, "{}"),
+        PartDelta(5, Slot.ARGUMENTS, "{}"),
+    ]
+    choices = [document["choices"][0] for document in documents_of(said(*events).encode())[1:]]
+    places = [(c["index"], c["delta"]["tool_calls"][0]["index"]) for c in choices]
+    assert places == [(0, 0), (1, 0), (0, 1), (0, 0), (1, 0)]
+    assert [sorted(c["delta"]["tool_calls"][0]) for c in choices[3:]] == [["function", "index"]] * 2
+
+
+END = ChoiceEnd(0, FinishReason.TOOL_CALLS, "STOP")
+FINISH = chunk('"content":"","role":"assistant"', '"tool_calls"', '"STOP"')
+USAGE_TEXT = '"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}'
+DONE = "data: [DONE]\n\n"
+
+
+def test_the_end_with_usage_asked_for() -> None:
+    events = (START, END, UsageUpdate(Usage(input=3, output=2)), ResponseEnd())
+    assert said(*events) == FINISH + f'data: {HEAD},"choices":[],{USAGE_TEXT}}}\n\n' + DONE
+
+
+def test_the_end_with_usage_not_asked_for() -> None:
+    events = (START, END, UsageUpdate(Usage(input=3, output=2)), ResponseEnd())
+    merged = FINISH.replace("}]}\n\n", f"}}],{USAGE_TEXT}}}\n\n")
+    assert said(*events, include_usage=False) == merged + DONE
+
+
+@pytest.mark.parametrize("include_usage", [True, False])
+def test_the_end_without_usage(include_usage: bool) -> None:
+    assert said(START, END, ResponseEnd(), include_usage=include_usage) == FINISH + DONE
+
+
+def test_only_the_last_usage_is_told() -> None:
+    first, last = UsageUpdate(Usage(input=1)), UsageUpdate(Usage(input=3))
+    documents = documents_of(said(START, first, END, last, ResponseEnd()).encode())
+    assert [document.get("usage") for document in documents] == [None, {"prompt_tokens": 3}]
+
+
+@pytest.mark.parametrize("include_usage", [True, False])
+def test_a_choice_ends_once_and_the_first_reason_counts(include_usage: bool) -> None:
+    again = ChoiceEnd(0, FinishReason.STOP, "stop")
+    text = said(START, END, again, ResponseEnd(), include_usage=include_usage)
+    assert text == FINISH + DONE
+
+
+def test_a_finish_waits_for_usage_that_was_not_asked_for() -> None:
+    encoder = CHAT.stream_encoder(STAMP, no_price, include_usage=False)
+    assert encoder.feed([START, END]) == b""
+    assert encoder.feed([UsageUpdate(Usage(input=3))]) == b""
+    assert encoder.feed([ResponseEnd()]) != b""
+
+
+def test_a_failure_behind_a_waiting_finish_is_the_only_end() -> None:
+    failure = Failure(FailureKind.TRUNCATED, "cut", retryable=True)
+    events = checked([START, TEXT, PartEnd(0), END, StreamError(failure)])
+    (document,) = documents_of(said(*events, include_usage=False).encode())
+    assert document["error"]["code"] == 502
+    assert document["choices"][0]["finish_reason"] == "error"
+
+
+def test_a_failure_as_text() -> None:
+    failure = Failure(FailureKind.OVERLOADED, "busy", status=529, code="529")
+    assert said(START, StreamError(failure)) == (
+        f'data: {HEAD},"error":{{"code":503,"message":"busy","metadata":'
+        '{"error_type":"provider_overloaded","reason":"provider_overloaded",'
+        '"provider_name":"Host","provider_code":"529"}},"choices":[{"index":0,'
+        '"delta":{"content":""},"finish_reason":"error","native_finish_reason":null}]}\n\n'
+    )
+
+
+def test_a_choice_that_never_said_why_it_ended_is_told_as_a_stop() -> None:
+    text = said(START, TEXT, PartDelta(0, Slot.TEXT, "a"), PartEnd(0), ResponseEnd())
+    finish = chunk('"content":"","role":"assistant"', '"stop"')
+    assert text == chunk('"content":"a","role":"assistant"') + finish + DONE
+
+
+def test_logprobs_stand_beside_the_delta() -> None:
+    value: dict[str, Any] = {"content": [{"token": "a"}]}
+    (document,) = documents_of(said(START, TEXT, PartDelta(0, Slot.LOGPROBS, value)).encode())
+    assert document["choices"][0]["logprobs"] == value
+    assert document["choices"][0]["delta"] == {"content": "", "role": "assistant"}
+
+
+@pytest.mark.parametrize(
+    ("start", "stamp", "expected"),
+    [
+        (ResponseStart(id="up", model="u"), Stamp(), ("up", "u", None)),
+        (ResponseStart(id="up", model="u"), Stamp(id="gen", model="m"), ("gen", "m", None)),
+        (ResponseStart(served_by="DeepInfra"), Stamp(provider="Host"), (None, None, "DeepInfra")),
+        (ResponseStart(), Stamp(provider="Host"), (None, None, "Host")),
+    ],
+)
+def test_the_stamp_wins_but_for_who_served(
+    start: ResponseStart, stamp: Stamp, expected: tuple[str | None, ...]
+) -> None:
+    encoder = CHAT.stream_encoder(stamp, no_price, include_usage=True)
+    (document,) = documents_of(encoder.feed([start, TEXT, PartDelta(0, Slot.TEXT, "a")]))
+    assert tuple(document.get(name) for name in ("id", "model", "provider")) == expected
+
+
+def test_heartbeat_and_end_mark() -> None:
+    assert CHAT.heartbeat() == b": ARNO PROCESSING\n\n"
+    assert CHAT.stream_done() == DONE.encode()
