@@ -10,6 +10,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import httptools
 import msgspec
@@ -28,6 +29,15 @@ _MODEL = re.compile(rb'"model": ?"[^"]*?([a-z]+)"')
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: "
 _STREAM_HEAD = _HEAD + b"text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 _LAST = b"0\r\n\r\n"
+
+
+@runtime_checkable
+class Line(Protocol):
+    """What we need of a transport (uvloop's are not asyncio's by class)."""
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+        ...
 
 
 class Counts(msgspec.Struct):
@@ -88,14 +98,14 @@ class Upstream(asyncio.Protocol):
         self._counts = counts
         self._parser = httptools.HttpRequestParser(self)
         self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
+        self._transport: Line | None = None
         self._pieces: list[bytes] = []
         self._timer: asyncio.Handle | None = None
         counts.connections += 1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
-        assert isinstance(transport, asyncio.Transport)
+        assert isinstance(transport, Line)
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -91,7 +91,11 @@ MOMENTS = {
 
 async def leave(moment):
     """A call whose client leaves at `moment`: (bench, client, upstream, the next candidate)."""
-    gate, clock, client = asyncio.Event(), ManualClock(), Client(reads=moment.reads, takes_head=moment.when == "writing")
+    gate, clock, client = (
+        asyncio.Event(),
+        ManualClock(),
+        Client(reads=moment.reads, takes_head=moment.when == "writing"),
+    )
     steps = [b"".join(moment.pieces)] if moment.pieces else []
     script = Script.raw(gate) if moment.headless else Script.sse(*steps, gate)
     async with ScriptedUpstream([script]) as up, ScriptedUpstream([]) as other:

@@ -11,7 +11,7 @@ ROWS = ["plain", "contract"]
 EVENTS = [chunk({"content": f"{number:0>60}"}) for number in range(60)]
 
 
-async def in_step(slug, *, include_usage=True):
+async def in_step(slug, *, include_usage=True, patience=10.0):
     """60 events, each released once the client has the one before; the client."""
     gates = [asyncio.Event() for _ in EVENTS]
     steps = [step for pair in zip(EVENTS, gates, strict=True) for step in pair]
@@ -20,7 +20,8 @@ async def in_step(slug, *, include_usage=True):
         bench = Bench(**{slug: up.url})
         task, client = bench.begin(chat_body(stream=True, **asked))
         for number, gate in enumerate(gates, 1):
-            await asyncio.wait_for(client.until(lambda c, n=number: len(c.documents) == n), 10)
+            has_it = client.until(lambda c, n=number: len(c.documents) == n)
+            await asyncio.wait_for(has_it, patience)
             assert len(client.writes) == number
             gate.set()
         await asyncio.wait_for(task, 10)
@@ -151,6 +152,7 @@ class Ordered(Client):
 
 def test_the_ledger_knows_a_whole_answer_before_the_client_reads_it():
     """Architecture 4.6."""
+
     async def main():
         async with ScriptedUpstream([Script.json(answer())]) as up:
             await last_writes_follow_the_ledger(Bench(plain=up.url), streamed=False)

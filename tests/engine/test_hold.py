@@ -285,10 +285,10 @@ def test_a_heartbeat_that_is_due_with_an_error_stays_out_of_it():
         bench = Bench(plain="http://127.0.0.1:1", clock=clock)
         generation = Generation(bench.engine, bench.call(STREAM), client)
         generation.delivery.start()
+        refusing = asyncio.ensure_future(generation._refuse(Failure(FailureKind.SERVER, "boom")))
         clock.now += 5.0
         for callback in clock.due():
-            callback()
-        refusing = asyncio.ensure_future(generation._refuse(Failure(FailureKind.SERVER, "boom")))
+            callback()  # the heartbeat's task comes behind the one that refuses
         await settle_loop()
         client.gate.set()
         await asyncio.wait_for(refusing, 10)

@@ -86,7 +86,12 @@ CASES = {
     "first event": (True, [silence()] * 2, ["error", "error"], "error", None),
 }
 LATE = ("idle", "first event")
-"""Cases that end by a deadline: they run together, at the end, while time passes."""
+"""Cases that end by a deadline: they run together, while time passes."""
+
+
+def batches(names):
+    names = list(names)
+    return [names[start : start + AT_ONCE] for start in range(0, len(names), AT_ONCE)]
 
 
 class Traffic:
@@ -104,10 +109,10 @@ class Traffic:
             self.bench = Bench(
                 ("first", first.url, False), ("second", second.url, True), clock=self.clock
             )
-            early = [name for name in names if name not in LATE]
-            for start in range(0, len(early), AT_ONCE):
-                await asyncio.gather(*map(self._call, early[start : start + AT_ONCE]))
-            await self._late([name for name in names if name in LATE])
+            for some in batches(name for name in names if name not in LATE):
+                await asyncio.gather(*map(self._call, some))
+            for some in batches(name for name in names if name in LATE):
+                await self._late(some)
             self.requests = len(first.requests) + len(second.requests)
 
     def _answer(self, place):
@@ -142,16 +147,12 @@ class Traffic:
 
     async def _late(self, names):
         begun = [self._begin(name) for name in names]
-        for _, _, client in begun:
-            if CASES[self.cases[_of(begun, client)]][3] == "truncated":
+        for number, _, client in begun:
+            if self.cases[number] == "idle":
                 await client.until(lambda c: len(c.documents) == 2)
         while not all(task.done() for _, task, _ in begun):
             await self.clock.advance(30.0)
             await asyncio.sleep(0.01)
-
-
-def _of(begun, client):
-    return next(number for number, _, mine in begun if mine is client)
 
 
 @pytest.fixture(scope="module")

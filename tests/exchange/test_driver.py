@@ -268,13 +268,12 @@ def test_what_follows_the_end_is_read_only_so_far():
         async with ScriptedUpstream([Script.sse(SMALL, *[ghost] * 20_000)]) as up:
             attempt = Run(up.url, clock=ManualClock())
             await attempt.done()
+            assert attempt.transport.taken < len(SMALL) + DRAIN_BYTES + 2 * high_water
             await asyncio.wait_for(up.requests[0].closed.wait(), 10)
             return attempt
 
-    attempt = asyncio.run(main())
     high_water = 256 * 1024
-    assert attempt.transport.taken < len(SMALL) + DRAIN_BYTES + 2 * high_water
-    assert b"ggg" not in output(attempt.steps)
+    assert b"ggg" not in output(asyncio.run(main()).steps)
 
 
 def test_a_cancellation_while_it_drains_is_the_callers():

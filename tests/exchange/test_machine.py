@@ -244,9 +244,7 @@ def test_a_break_knows_how_far_the_attempt_had_come(when):
     for piece in pieces:
         machine.data(piece)
     machine.broken(BROKEN)
-    assert machine.seen.failure == Failure(
-        BROKEN.kind, BROKEN.message, retryable=True, stage=stage
-    )
+    assert machine.seen.failure == Failure(BROKEN.kind, BROKEN.message, retryable=True, stage=stage)
 
 
 NO_OUTPUT = {

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from arno.canon.events import ChoiceEnd, Event, ResponseEnd
+from arno.canon.events import ChoiceEnd, Event, KeepAlive, ResponseEnd, StreamError
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.response import Response
 from arno.canon.unfold import unfold
 from arno.dialects.base import Batch
 from arno.dialects.chat.stream_decode import ChatStreamDecoder
-from arno.wire import SSEFrame, json
+from arno.wire import SSEDecoder, SSEFrame, json
 from tests.laws import recordings
 from tests.laws.harness import (
     CHAT,
@@ -33,6 +33,7 @@ from tests.laws.harness import (
 )
 from tests.laws.recordings import REWRITES, Recording, Rewrite
 from tests.shared import needs_shared
+from tests.wire.streams import bytewise
 
 pytestmark = needs_shared
 
@@ -140,11 +141,47 @@ def test_streams_say_what_their_whole_form_says() -> None:
     assert all_hold(recordings.streams(), law) == len(recordings.streams())
 
 
+def test_whole_answers_that_were_cut_are_failures() -> None:
+    """Row 6 for answers that are not streamed: a part of the body is never an answer."""
+    for case in recordings.answers():
+        body = case.body.rstrip()
+        for end in (0, 1, len(body) // 2, len(body) - 1):
+            failure = CHAT.decode_response(body[:end])
+            assert isinstance(failure, Failure), (case.id, end)
+            assert failure.retryable, (case.id, end)
+
+
+def test_the_seed_means_the_same_however_it_arrives() -> None:
+    """R2: whole, byte by byte, cut in two anywhere, with other line ends and with comments."""
+    for body in recordings.seed():
+        expected = decode(body)
+        comment = b": OPENROUTER PROCESSING\n\n"
+        assert decode_frames(frames_from(bytewise(body))) == expected
+        for at in range(0, len(body), 7):
+            assert decode_frames(frames_from([body[:at], body[at:]])) == expected, at
+        for other in (
+            body.replace(b"\n", b"\r\n"),
+            body.replace(b"\n", b"\r"),
+            body.replace(b"data: ", b"data:"),
+            b"\xef\xbb\xbf" + body,
+        ):
+            assert decode(other) == expected
+        commented = comment * 3 + body.replace(b"\n\n", b"\n\n" + comment, 5)
+        events = [event for event in decode(commented) if not isinstance(event, KeepAlive)]
+        assert events == expected
+
+
+def frames_from(parts: Iterable[bytes]) -> list[SSEFrame]:
+    """The frames of a body that arrives in parts."""
+    decoder = SSEDecoder()
+    return [frame for part in parts for frame in decoder.feed(part)] + decoder.close()
+
+
 def test_failed_streams_tell_their_own_failure() -> None:
     rows = {row.id: row for row in recordings.recorded()}
     for name, (status, code) in recordings.FAILED_STREAMS.items():
         last = decode(rows[name].body)[-1]
-        assert not isinstance(last, ResponseEnd), name
+        assert isinstance(last, StreamError), name
         failure = last.failure
         assert (failure.status, failure.code, failure.stage) == (status, code, Stage.MID_STREAM)
 

@@ -4,6 +4,8 @@ Serves architecture, section 3: encode then decode gives the same value, but for
 reported as a Loss; a whole answer and its stream say the same however they are cut.
 """
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -113,7 +115,7 @@ def shattered(answer: Response, data: st.DataObject) -> list[Event]:
         if isinstance(event, PartDelta) and event.slot in ("text", "arguments"):
             places = data.draw(st.lists(st.integers(0, len(event.value)), max_size=3))
             ends = [0, *sorted(places), len(event.value)]
-            pieces = [event.value[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+            pieces = [event.value[a:b] for a, b in pairwise(ends)]
             events += [PartDelta(event.index, event.slot, piece) for piece in pieces if piece]
         else:
             events.append(event)
@@ -124,7 +126,7 @@ def batched(events: list[Event], data: st.DataObject) -> list[list[Event]]:
     """The same events in arbitrary batches, empty ones included."""
     places = data.draw(st.lists(st.integers(0, len(events)), max_size=5))
     ends = [0, *sorted(places), len(events)]
-    return [events[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+    return [events[a:b] for a, b in pairwise(ends)]
 
 
 @given(answer=responses(), include_usage=st.booleans(), data=st.data())

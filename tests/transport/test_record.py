@@ -1,6 +1,8 @@
 """Recording: a tee that changes and delays nothing, keeps everything but secrets, and every end."""
 
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -151,6 +153,19 @@ def test_an_ended_answer_is_told_once():
         response.abort()
         await transport.aclose()
         assert [item.wire.end for item in kept] == [End.EOF]
+
+    asyncio.run(scenario())
+
+
+def test_an_ended_answer_is_not_held_on_to():
+    async def scenario():
+        transport = RecordTransport(replay(recording((0, b"a"))), lambda _: None)
+        response = await transport.send(ask())
+        await read_chunks(response)
+        gone = weakref.ref(response)
+        del response
+        gc.collect()
+        assert gone() is None
 
     asyncio.run(scenario())
 

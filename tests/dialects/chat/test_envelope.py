@@ -1,4 +1,4 @@
-"""What a gateway reads and edits of a request it does not decode: section 3 of the contract, R14."""
+"""What a gateway reads and edits of a request without decoding it: contract section 3, R14."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Documents of the same dialect passed on with a stamp: architecture 4.1 and 4.3, R1, R3, R4, R5."""
+"""Documents passed on in the same dialect with a stamp: architecture 4.1, 4.3; R1, R3, R4, R5."""
 
 from collections import Counter
 from decimal import Decimal
@@ -22,7 +22,7 @@ from tests.dialects.chat.building import (
     stream,
     whole,
 )
-from tests.dialects.chat.test_tool_calls import R3, TWO
+from tests.dialects.chat.fragments import R3, TWO
 from tests.laws import recordings
 from tests.laws.harness import (
     CHAT,

@@ -1,4 +1,4 @@
-"""Events told as chat chunks, byte for byte: the contract's uniform layout, sections 4.2 and 4.8."""
+"""Events told as chat chunks, byte for byte: the uniform layout, contract sections 4.2 and 4.8."""
 
 from typing import Any
 
@@ -142,7 +142,7 @@ def test_a_signature_on_a_call_never_reaches_its_arguments() -> None:
 
 
 def test_calls_count_from_zero_in_each_choice() -> None:
-    events = [
+    events: list[Event] = [
         START,
         TEXT,
         PartDelta(0, Slot.TEXT, "a"),

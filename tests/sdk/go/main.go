@@ -124,32 +124,40 @@ type user struct {
 	found  *findings
 }
 
-// Asks for one answer and returns its message, ready to be sent back.
-func (u user) ask(
-	params openai.ChatCompletionNewParams, streamed bool, options ...option.RequestOption,
+// Notes that an answer has begun.
+func (u user) begin(response *http.Response) *reading {
+	read := &reading{Reasons: []string{}, GenerationID: response.Header.Get("X-Generation-Id")}
+	u.found.Readings = append(u.found.Readings, read)
+	return read
+}
+
+// Asks for a whole answer and returns its message, ready to be sent back.
+func (u user) askWhole(
+	params openai.ChatCompletionNewParams, options ...option.RequestOption,
 ) (*openai.ChatCompletionMessageParamUnion, error) {
 	var response *http.Response
 	options = append(options, option.WithResponseInto(&response))
-	read := &reading{Reasons: []string{}}
-	completions := u.client.Chat.Completions
-	if !streamed {
-		whole, err := completions.New(context.Background(), params, options...)
-		if err != nil {
-			return nil, err
-		}
-		read.addWhole(whole)
-		read.GenerationID = response.Header.Get("X-Generation-Id")
-		u.found.Readings = append(u.found.Readings, read)
-		message := whole.Choices[0].Message.ToParam()
-		return &message, nil
+	whole, err := u.client.Chat.Completions.New(context.Background(), params, options...)
+	if err != nil {
+		return nil, err
 	}
-	stream := completions.NewStreaming(context.Background(), params, options...)
+	u.begin(response).addWhole(whole)
+	message := whole.Choices[0].Message.ToParam()
+	return &message, nil
+}
+
+// Asks for a stream and returns the message that its pieces sum up to.
+func (u user) askStream(
+	params openai.ChatCompletionNewParams, options ...option.RequestOption,
+) (*openai.ChatCompletionMessageParamUnion, error) {
+	var response *http.Response
+	options = append(options, option.WithResponseInto(&response))
+	stream := u.client.Chat.Completions.NewStreaming(context.Background(), params, options...)
+	if stream.Err() != nil {
+		return nil, stream.Err()
+	}
 	defer stream.Close()
-	if response != nil && stream.Err() == nil {
-		read.GenerationID = response.Header.Get("X-Generation-Id")
-		u.found.Readings = append(u.found.Readings, read)
-	}
-	sum := openai.ChatCompletionAccumulator{}
+	read, sum := u.begin(response), openai.ChatCompletionAccumulator{}
 	for stream.Next() {
 		read.addChunk(stream.Current())
 		sum.AddChunk(stream.Current())
@@ -174,14 +182,18 @@ func (u user) converse(todo job) error {
 	if more.Usage != nil {
 		options = append(options, option.WithJSONSet("usage", more.Usage))
 	}
-	said, err := u.ask(params, more.Stream, options...)
+	ask := u.askWhole
+	if more.Stream {
+		ask = u.askStream
+	}
+	said, err := ask(params, options...)
 	for _, content := range todo.ToolResults {
 		if err != nil {
 			return err
 		}
 		id := said.GetToolCalls()[0].GetID()
 		params.Messages = append(params.Messages, *said, openai.ToolMessage(content, *id))
-		said, err = u.ask(params, more.Stream, options...)
+		said, err = ask(params, options...)
 	}
 	return err
 }

@@ -37,8 +37,8 @@ def decode_response(body: bytes) -> Response | Failure:
     """A whole answer; leading padding is white space to JSON."""
     try:
         document = json.loads(body)
-    except MalformedJSON as error:
-        what = "an empty body" if not body.strip() else f"no JSON ({error})"
+    except MalformedJSON:
+        what = "an empty body" if not body.strip() else "no JSON"
         return invalid(f"upstream answered with {what}")
     if not isinstance(document, Mapping):
         return invalid("upstream answered with JSON that is no object")

@@ -118,8 +118,8 @@ class ChatStreamDecoder:
             return Batch(frame, None, tuple(self._finish(done=True)))
         try:
             document = json.loads(data)
-        except MalformedJSON as error:
-            return self._fail(frame, None, f"an event is no JSON: {error}")
+        except MalformedJSON:
+            return self._fail(frame, None, "an event is no JSON")
         if not isinstance(document, dict):
             return self._fail(frame, document, "an event is no JSON object")
         return self._document(frame, document)
@@ -148,7 +148,8 @@ class ChatStreamDecoder:
         if not error and frame.event == "error":
             error = document
         if error:
-            return self._error(frame, document, error)
+            last = tuple(self._end(decode_error(error, self._stage), document))
+            return Batch(frame, document, last, regular=isinstance(error, Mapping))
         events: list[Event] = []
         try:
             for event in self._events(document):
@@ -169,11 +170,6 @@ class ChatStreamDecoder:
 
     def _broken_call(self, fault: FragmentError) -> Failure:
         return self._invalid(f"a tool call cannot be put together: {fault}")
-
-    def _error(self, frame: SSEFrame, document: dict[str, Json], error: Json) -> Batch:
-        """An error member ends the stream."""
-        events = tuple(self._end(decode_error(error, self._stage), document))
-        return Batch(frame, document, events, regular=isinstance(error, Mapping))
 
     def _events(self, document: Mapping[str, Json]) -> Iterator[Event]:
         choices = document.get("choices") or ()
@@ -197,7 +193,9 @@ class ChatStreamDecoder:
 
     def _choice(self, wire: Mapping[str, Json], position: int) -> Iterator[Event]:
         number = number_of(wire, position)
-        choice = self._choices.setdefault(number, _Choice(number))
+        choice = self._choices.get(number)
+        if choice is None:
+            choice = self._choices[number] = _Choice(number)
         delta = wire.get("delta")
         if isinstance(delta, Mapping):
             yield from self._reasoning(choice, delta)

@@ -1,0 +1,61 @@
+"""Cores, and what a process uses: CPU time of all its threads, resident memory."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+
+import psutil
+
+SERVER_CORE = 1
+"""Where the process under test runs, alone among ours."""
+
+OTHER_CORE = 0
+
+
+def cores() -> frozenset[int]:
+    """The cores that we may use; empty where a process cannot be bound to one."""
+    return frozenset(os.sched_getaffinity(0)) if sys.platform == "linux" else frozenset()
+
+
+def pinned() -> bool:
+    """Whether the process under test gets a core of its own."""
+    return {SERVER_CORE, OTHER_CORE} <= cores()
+
+
+def bind(core: int) -> None:
+    """Bind this process, and those that it starts, to one core where there are two."""
+    if sys.platform == "linux" and pinned():
+        os.sched_setaffinity(0, {core})
+
+
+def unbind(allowed: frozenset[int]) -> None:
+    """Give back what `cores` told before."""
+    if sys.platform == "linux" and allowed:
+        os.sched_setaffinity(0, allowed)
+
+
+def cpu_ns(pid: int) -> int:
+    """CPU time of a process so far: all its threads, user and kernel, in nanoseconds."""
+    if sys.platform == "linux":
+        # The process's CPU clock (clock_getcpuclockid): the scheduler's run time, not ticks.
+        return time.clock_gettime_ns((~pid << 3) | 2)
+    used = psutil.Process(pid).cpu_times()
+    return int((used.user + used.system) * 1e9)
+
+
+def resident_mb(pid: int) -> float:
+    """Resident memory of a process in MB (2**20 bytes)."""
+    return float(psutil.Process(pid).memory_info().rss) / 2**20
+
+
+def describe() -> str:
+    """This machine in one line."""
+    count = os.cpu_count() or 1
+    where = f"server on core {SERVER_CORE}, the rest on core {OTHER_CORE}"
+    return (
+        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, "
+        f"{count} cores ({where if pinned() else 'nothing bound to a core'})"
+    )

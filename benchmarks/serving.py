@@ -1,0 +1,230 @@
+"""The gateway under load: CPU time per request and event, added latency, memory.
+
+CPU time is that of all the gateway's threads (the ledger's and the log's included), divided by the
+work that the upstream counted meanwhile. Wall time plays no part, so that a busy machine disturbs
+little; what it still disturbs shows between median and least.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Literal
+
+import msgspec
+
+from benchmarks import machine
+from benchmarks.children import BenchmarkError, Server, counts, loading, serving
+from benchmarks.gateway import KINDS
+from benchmarks.load import Plan, Spread, Tally
+from benchmarks.table import Effort, Row, Section
+
+SWITCHED_ON = (
+    "Switched on: client keys, routing, ledger (journal, SQLite), request log. One process, plain "
+    "TCP. verbatim: an upstream that speaks the contract; restamped: a plain one."
+)
+RATE = 50.0
+"""Requests a second where latency is measured."""
+
+MEMORY_BUDGET_MB = 80.0
+
+
+class Bench(msgspec.Struct, frozen=True):
+    """The two servers of a run."""
+
+    upstream: Server
+    gateway: Server
+
+
+@contextmanager
+def bench() -> Iterator[Bench]:
+    """An upstream and a gateway before it, with a ledger in a folder of its own."""
+    with (
+        tempfile.TemporaryDirectory() as data,
+        serving(["-m", "benchmarks.upstream"], machine.OTHER_CORE) as upstream,
+        serving(["-m", "benchmarks.gateway", upstream.url, data], machine.SERVER_CORE) as gateway,
+    ):
+        yield Bench(upstream, gateway)
+
+
+class Case(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of load. work: what CPU time is divided by; budget: microseconds."""
+
+    what: str
+    script: str
+    work: Literal["requests", "streams", "events"]
+    clients: int
+    streamed: bool = True
+    prompt_bytes: int = 0
+    budget: float | None = None
+
+
+CASES = (
+    Case(
+        what="request, not streamed, 1 KB answer, 32 connections",
+        script="whole",
+        work="requests",
+        clients=32,
+        streamed=False,
+        budget=150.0,
+    ),
+    Case(
+        what="request with a 117 KB prompt, 8 connections",
+        script="whole",
+        work="requests",
+        clients=8,
+        streamed=False,
+        prompt_bytes=117_000,
+    ),
+    Case(
+        what="stream of 26 events, written one by one, 16 connections",
+        script="burst",
+        work="streams",
+        clients=16,
+    ),
+    Case(
+        what="stream of 26 events in one write, 16 connections",
+        script="joined",
+        work="streams",
+        clients=16,
+    ),
+    Case(
+        what="event, one each 5 ms, 20 streams",
+        script="paced",
+        work="events",
+        clients=20,
+        budget=40.0,
+    ),
+    Case(
+        what="event, one each 5 ms, 100 streams",
+        script="paced",
+        work="events",
+        clients=100,
+        budget=40.0,
+    ),
+)
+
+
+def cpu_rows(running: Bench, effort: Effort) -> Iterator[Row]:
+    """CPU time of every case, both ways."""
+    for case in CASES:
+        for kind in KINDS:
+            yield _cpu_row(running, effort, case, kind)
+
+
+def _cpu_row(running: Bench, effort: Effort, case: Case, kind: str) -> Row:
+    plan = Plan(
+        url=running.gateway.url,
+        model=f"{kind}/{case.script}",
+        streamed=case.streamed,
+        clients=case.clients,
+        prompt_bytes=case.prompt_bytes,
+    )
+    before = counts(running.upstream).connections
+    samples, rates = [], []
+    with loading(plan):
+        time.sleep(effort.warmup_s)
+        for _ in range(effort.windows):
+            cost, rate = _window(running, effort.window_s, case.work)
+            samples.append(cost)
+            rates.append(rate)
+        # Our own questions are connections too: one a count.
+        opened = counts(running.upstream).connections - before - 2 * effort.windows - 1
+    if opened > case.clients:
+        raise BenchmarkError(f"{opened} upstream connections for {case.clients} clients")
+    return Row(
+        what=f"{case.what}: {kind}",
+        unit="us CPU",
+        samples=tuple(samples),
+        budget=case.budget,
+        note=f"{max(rates):,.0f} {case.work}/s",
+    )
+
+
+def _window(running: Bench, seconds: float, work: str) -> tuple[float, float]:
+    """Microseconds of CPU for one piece of work, and pieces a second."""
+    done, used, began = _state(running, work)
+    time.sleep(seconds)
+    later, after, ended = _state(running, work)
+    while later == done:
+        time.sleep(seconds)
+        later, after, ended = _state(running, work)
+    return (after - used) / 1e3 / (later - done), (later - done) / (ended - began)
+
+
+def _state(running: Bench, work: str) -> tuple[int, int, float]:
+    done: int = getattr(counts(running.upstream), work)
+    return done, machine.cpu_ns(running.gateway.pid), time.perf_counter()
+
+
+def latency_rows(running: Bench, effort: Effort) -> Iterator[Row]:
+    """Time to the first byte and per event, without and with the gateway."""
+    direct = _latency(running.upstream.url, "up", effort)
+    yield from _spreads("directly from the upstream", direct, None)
+    for kind in KINDS:
+        yield from _spreads(kind, _latency(running.gateway.url, kind, effort), direct)
+
+
+def _latency(url: str, kind: str, effort: Effort) -> Tally:
+    plan = Plan(url=url, model=f"{kind}/stamped", mode="open", clients=16, rate=RATE)
+    with loading(plan) as run:
+        time.sleep(effort.latency_s)
+    if run.tally is None:
+        raise BenchmarkError("a load told nothing")
+    return run.tally
+
+
+def _spreads(kind: str, tally: Tally, direct: Tally | None) -> Iterator[Row]:
+    pairs = (
+        ("first byte of a stream", tally.first_byte, direct and direct.first_byte),
+        ("event, one way", tally.event, direct and direct.event),
+    )
+    for what, found, base in pairs:
+        yield _spread_row(f"{what}: {kind}", found, base)
+
+
+def _spread_row(what: str, found: Spread | None, base: Spread | None) -> Row:
+    if found is None:
+        raise BenchmarkError(f"nothing came back to measure: {what}")
+    note = f"p99 {found.p99:,.0f}"
+    if base is not None:
+        note += f", adds {found.p50 - base.p50:,.0f} to the median"
+    return Row(what=what, unit="us", samples=(found.p50,), note=note)
+
+
+def memory_rows(running: Bench, at_rest_mb: float, effort: Effort) -> Iterator[Row]:
+    """Memory at rest (taken before any request), after the loads, with streams open."""
+    pid, held = running.gateway.pid, effort.held
+    after = machine.resident_mb(pid)
+    plan = Plan(url=running.gateway.url, model="verbatim/held", mode="held", clients=held)
+    with loading(plan):
+        full = machine.resident_mb(pid)
+    yield Row(
+        what="gateway at rest, before any request",
+        unit="MB",
+        samples=(at_rest_mb,),
+        budget=MEMORY_BUDGET_MB,
+    )
+    yield Row(what="gateway after the loads above", unit="MB", samples=(after,))
+    note = f"{(full - after) * 1024 / held:,.0f} KB a stream"
+    yield Row(what=f"gateway with {held} open streams", unit="MB", samples=(full,), note=note)
+
+
+def sections(effort: Effort) -> Iterator[Section]:
+    """All that is measured on one running gateway."""
+    with bench() as running:
+        at_rest = machine.resident_mb(running.gateway.pid)
+        cpu = tuple(cpu_rows(running, effort))
+        yield Section(title="CPU time of the gateway", under=SWITCHED_ON, rows=cpu)
+        yield Section(
+            title=f"Latency at {RATE:g} requests/s",
+            under="Switched on: as above. 20 events, one each 5 ms; medians of all of them.",
+            rows=tuple(latency_rows(running, effort)),
+        )
+        yield Section(
+            title="Resident memory",
+            under="Switched on: as above. Open streams: verbatim, past their first events.",
+            rows=tuple(memory_rows(running, at_rest, effort)),
+        )

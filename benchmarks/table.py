@@ -1,0 +1,82 @@
+"""Results and how they are printed."""
+
+from __future__ import annotations
+
+from statistics import median
+
+import msgspec
+
+
+class Effort(msgspec.Struct, frozen=True, kw_only=True):
+    """How long and how often is measured.
+
+    window_s, windows, warmup_s: of one load; latency_s: of one load at a fixed rate; held: streams
+    open at a time; starts: process starts; micro_s: per single step.
+    """
+
+    window_s: float
+    windows: int
+    warmup_s: float
+    latency_s: float
+    held: int
+    starts: int
+    micro_s: float
+
+
+FULL = Effort(
+    window_s=1.0, windows=4, warmup_s=0.7, latency_s=5.0, held=500, starts=7, micro_s=0.4
+)
+QUICK = Effort(
+    window_s=0.4, windows=2, warmup_s=0.3, latency_s=1.5, held=500, starts=2, micro_s=0.1
+)
+TINY = Effort(
+    window_s=0.05, windows=1, warmup_s=0.05, latency_s=0.15, held=5, starts=1, micro_s=0.002
+)
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One figure: the median of the samples and the least of them; budget None where none is set."""
+
+    what: str
+    unit: str
+    samples: tuple[float, ...]
+    budget: float | None = None
+    note: str = ""
+
+    @property
+    def value(self) -> float:
+        """The median."""
+        return median(self.samples)
+
+
+class Section(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows that were taken under the same conditions, which `under` tells."""
+
+    title: str
+    under: str
+    rows: tuple[Row, ...]
+
+
+HEADINGS = ("what", "median", "least", "unit", "budget", "note")
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    budget = "" if row.budget is None else _figure(row.budget)
+    least = _figure(min(row.samples)) if len(row.samples) > 1 else ""
+    return (row.what, _figure(row.value), least, row.unit, budget, row.note)
+
+
+def render(section: Section) -> str:
+    """A section as Markdown: a heading, the conditions, a table with aligned columns."""
+    lines = [HEADINGS, *map(_cells, section.rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rule = tuple("-" * width for width in widths)
+    table = "\n".join(
+        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
+        for line in (lines[0], rule, *lines[1:])
+    )
+    return f"### {section.title}\n\n{section.under}\n\n{table}\n"

@@ -1,0 +1,61 @@
+"""R28: which failures another candidate may make good."""
+
+import pytest
+
+from arno.canon.failure import Failure, FailureKind, Stage
+from arno.routing.failover import GOES_ON, may_go_on
+
+K = FailureKind
+GOES = {
+    K.AUTHENTICATION,
+    K.PAYMENT_REQUIRED,
+    K.PERMISSION,
+    K.RATE_LIMIT,
+    K.SERVER,
+    K.UNAVAILABLE,
+    K.OVERLOADED,
+    K.INVALID_ANSWER,
+    K.TIMEOUT,
+    K.TRUNCATED,
+    K.UNMATCHED,
+}
+"""The upstream's own fault, or its account's; the rest is the request's."""
+
+
+def test_every_kind_of_failure_has_a_row():
+    assert set(GOES_ON) == set(FailureKind)
+
+
+@pytest.mark.parametrize("stage", [Stage.BEFORE_HEAD, Stage.BEFORE_OUTPUT])
+@pytest.mark.parametrize("kind", FailureKind)
+def test_before_any_output_the_kind_decides(kind, stage):
+    """R28."""
+    assert may_go_on(Failure(kind, "no", stage=stage)) is (kind in GOES)
+
+
+@pytest.mark.parametrize("kind", FailureKind)
+def test_after_output_nothing_goes_on(kind):
+    """R28: no switch after the first byte."""
+    assert not may_go_on(Failure(kind, "model not found", stage=Stage.MID_STREAM))
+
+
+@pytest.mark.parametrize(
+    ("message", "goes_on"),
+    [
+        ("The model `x` does not exist", True),
+        ("Model not found", True),
+        ("no such path", False),
+        ("", False),
+    ],
+)
+def test_a_model_that_an_endpoint_lacks_is_the_endpoints_fault(message, goes_on):
+    """R28: a provider's model-not-found goes on, a plain 404 does not."""
+    failure = Failure(K.NOT_FOUND, message, status=404, stage=Stage.BEFORE_OUTPUT)
+    assert may_go_on(failure) is goes_on
+
+
+@pytest.mark.parametrize("retryable", [True, False])
+def test_the_kind_decides_and_not_what_a_retry_would_do(retryable):
+    """R28: the same request may be refused again here and served elsewhere."""
+    assert may_go_on(Failure(K.AUTHENTICATION, "bad key", retryable=retryable))
+    assert not may_go_on(Failure(K.INVALID_REQUEST, "bad", retryable=retryable))
