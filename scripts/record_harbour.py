@@ -16,14 +16,15 @@ from collections.abc import Iterator
 from decimal import Decimal
 from itertools import cycle
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import msgspec
 
-from arno import Agent, tool
+from arno import Agent
 from arno.canon.ext import Json
 from arno.cassette.govcr import load
 from arno.cassette.timing import chunks_of
+from arno.cli.scenario import INSTRUCTIONS, MAX_TOKENS, MODEL, PROMPT, departures
 from arno.ledger.money import TOKENS_PER_RATE, divide_half_even, format_usd, parse_rate
 from arno.providers import load_catalogue
 from arno.transport.live import LivePool
@@ -34,10 +35,6 @@ from arno.wire import json
 
 TARGET: Final = Path(__file__).parents[1] / "src/arno/cassette/recordings/harbour.yaml"
 PUBLIC_URL: Final = "https://gateway.example"
-MODEL: Final = "arno/harbour-1"
-INSTRUCTIONS: Final = "You are a harbour clerk."
-PROMPT: Final = "Which boats leave Port Amber today?"
-BOATS: Final = "08:40 Île d'Avel, quay 2; 11:15 Skärsund, quay 5"
 HEAD_S: Final = 0.4
 GAPS_MS: Final = (30, 70, 16, 95, 38, 50, 22, 63)
 
@@ -90,12 +87,6 @@ ANSWERS: Final = (
         after='content":" Î'.encode()[:-1],
     ),
 )
-
-
-@tool
-def departures(harbour: Annotated[str, "the harbour's name"]) -> str:
-    """List today's departures from a harbour"""
-    return BOATS if harbour == "Port Amber" else f"There is no harbour called {harbour}"
 
 
 def events(answer: Answer) -> Iterator[bytes]:
@@ -246,7 +237,7 @@ async def record(path: Path) -> None:
         base_url=f"{url}/api/v1",
         transport=transport,
         tool_choice="auto",
-        max_output_tokens=1000,
+        max_output_tokens=MAX_TOKENS,
         extra={"usage": {"include": True}},
     )
     try:

@@ -112,11 +112,11 @@ class ForgetsToAbort(driver._Attempt):
         pass
 
 
-class ForgetsToDrain(driver._Attempt):
-    """Throws every connection away."""
+class DrainsOnce(driver._Attempt):
+    """Throws a connection away whose body does not end with the next read."""
 
     async def drain(self, watch):
-        pass
+        await self._response.read()
 
 
 class DrainsForEver(driver._Attempt):
@@ -214,10 +214,8 @@ MUTANTS = [
     (
         driver,
         "_Attempt",
-        ForgetsToDrain,
-        lambda: test_driver.test_many_attempts_use_one_connection(
-            "the end of the body apart", "plain"
-        ),
+        DrainsOnce,
+        test_driver.test_an_end_of_the_body_that_comes_late_keeps_the_connection,
     ),
     (
         driver,

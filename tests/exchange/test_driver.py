@@ -42,7 +42,9 @@ class Run:
 
     async def until(self, pieces):
         """Until the driver has read `pieces` and waits for more."""
-        await self.transport.until(len(pieces))
+        reading = asyncio.ensure_future(self.transport.until(len(pieces)))
+        await asyncio.wait({reading, self.task}, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        assert reading.done(), "the attempt ended before"
 
     async def done(self):
         await asyncio.wait_for(self.task, 10)
@@ -237,6 +239,26 @@ def test_many_attempts_use_one_connection(end, row):
                 await attempt.done()
                 assert terminals(attempt.steps) == [ResponseEnd()]
                 assert b"ghost" not in output(attempt.steps)
+            return up.connections
+
+    assert asyncio.run(main()) == 1
+
+
+def test_an_end_of_the_body_that_comes_late_keeps_the_connection():
+    """Trap 1: after `[DONE]` the last bytes of the body are waited for, comments and all."""
+
+    async def main():
+        gates = [asyncio.Event(), asyncio.Event()]
+        scripts = [Script.sse(SMALL, gates[0], b": bye\n\n", gates[1]), Script.sse(SMALL)]
+        async with ScriptedUpstream(scripts) as up:
+            pool, clock = LivePool(), ManualClock()
+            attempt = Run(up.url, clock=clock, pool=pool)
+            await attempt.until(SMALL)
+            gates[0].set()
+            await attempt.until(SMALL + b": bye\n\n")
+            gates[1].set()
+            await attempt.done()
+            await Run(up.url, clock=clock, pool=pool).done()
             return up.connections
 
     assert asyncio.run(main()) == 1

@@ -107,7 +107,7 @@ def running_server(app, settings=None, inflight=None):
     """A server in a thread: (url, server). Leaving the block drains it and waits for its end."""
     gateway = getattr(app, "gateway", None)
     settings = settings or (gateway.settings if gateway else GatewaySettings())
-    inflight = inflight or (gateway.inflight if gateway else Inflight())
+    inflight = inflight if inflight is not None else (gateway.inflight if gateway else Inflight())
     listening, urls = threading.Event(), []
 
     def announce(url):

@@ -47,7 +47,7 @@ def state_of(seen: Seen | None, *, cancelled: bool) -> State:
 
 def day_of(ns: int) -> str:
     """The UTC day of a wall clock time, as price rows name days."""
-    return datetime.fromtimestamp(ns / 1e9, UTC).date().isoformat()
+    return datetime.fromtimestamp(ns // 1_000_000_000, UTC).date().isoformat()
 
 
 def charge_for(attempt: Attempt, prices: PriceTable) -> Charge:

@@ -53,6 +53,8 @@ def take(document: Mapping[str, Json], *known: str) -> tuple[dict[str, Json], di
 
 def items(value: Json) -> list[Json]:
     """A member that should be a list: as it is, one stray value as a list of one, or nothing."""
+    if value is None:
+        return []
     if isinstance(value, list):
         return value
     return [] if is_empty(value) else [value]

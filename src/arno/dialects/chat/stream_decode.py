@@ -23,7 +23,7 @@ from arno.canon.events import (
     StreamError,
     UsageUpdate,
 )
-from arno.canon.ext import Json, is_empty
+from arno.canon.ext import Json
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.parts import (
     MediaPart,
@@ -65,6 +65,8 @@ from arno.wire.sse import SSEFrame
 DONE = b"[DONE]"
 TEXT, REFUSAL, AUDIO = "text", "refusal", "audio"
 """Keys of the parts that a choice has at most one of open at a time."""
+PLAIN = frozenset({"role", "content", "tool_calls", "reasoning", "reasoning_content", DETAILS})
+"""Members of a delta that nearly all chunks hold and no others: the quick way past the rest."""
 
 
 class _Ended(Exception):
@@ -185,7 +187,7 @@ class ChatStreamDecoder:
                 created=integer(document.get("created")),
             )
         for position, choice in enumerate(choices):
-            if not isinstance(choice, Mapping):
+            if not isinstance(choice, dict):
                 raise _Ended(self._invalid(f"choice {position} of an event is no object"))
             yield from self._choice(choice, position)
         if usage is not None:
@@ -197,10 +199,12 @@ class ChatStreamDecoder:
         if choice is None:
             choice = self._choices[number] = _Choice(number)
         delta = wire.get("delta")
-        if isinstance(delta, Mapping):
+        if isinstance(delta, dict):
             yield from self._reasoning(choice, delta)
-            yield from self._content(choice, delta.get("content"))
-            yield from self._extras(choice, delta)
+            if delta.get("content"):
+                yield from self._content(choice, delta["content"])
+            if not delta.keys() <= PLAIN:
+                yield from self._extras(choice, delta)
             for entry in items(delta.get("tool_calls")):
                 yield from self._fragment(choice, entry)
         logprobs = wire.get("logprobs")
@@ -285,12 +289,11 @@ class ChatStreamDecoder:
 
     def _content(self, choice: _Choice, content: Json) -> Iterator[Event]:
         if isinstance(content, str):
-            if content:
-                yield from self._text(choice, TEXT, TextPart(), content)
+            yield from self._text(choice, TEXT, TextPart(), content)
         elif isinstance(content, list):
             for block in content:
                 yield from self._block(choice, decode_block(block))
-        elif not is_empty(content):
+        else:
             yield from self._whole(choice, OpaquePart(dialect=DIALECT, document=content))
 
     def _block(self, choice: _Choice, part: Part) -> Iterator[Event]:
@@ -339,14 +342,16 @@ class ChatStreamDecoder:
 
     def _reasoning(self, choice: _Choice, delta: Mapping[str, Json]) -> Iterator[Event]:
         """The structured details win over the strings, which repeat the same text."""
-        details = [decode_detail(detail) for detail in items(delta.get(DETAILS))]
+        wire, member = delta.get(DETAILS), text_member(delta)
+        if not wire and member is None:
+            return
+        details = [decode_detail(detail) for detail in items(wire)]
         for part in details:
             if isinstance(part, ReasoningPart):
                 key = (part.form, integer(residue_of(part.ext).get("index")))
                 yield from self._reasoning_piece(choice, key, part)
             else:
                 yield from self._whole(choice, part)
-        member = text_member(delta)
         if member is not None and not is_readable(details):
             piece = ReasoningPart(text=delta[member], ext=keep({"@member": member}))
             yield from self._reasoning_piece(choice, member, piece)
