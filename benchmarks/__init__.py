@@ -4,6 +4,7 @@
     upstream    a scripted upstream, a process of its own
     load        a load of raw clients, a process of its own
     gateway     the product under test, a process of its own
+    floor       the product's server and upstream pool alone, a process of its own
     machine     cores, CPU time and memory of a process
     children    starting and stopping those processes
     serving     CPU per request and event, added latency, memory

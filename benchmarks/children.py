@@ -31,7 +31,9 @@ def environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
-def start(arguments: list[str], core: int, *, errors: IO[str] | None = None) -> subprocess.Popen[str]:
+def start(
+    arguments: list[str], core: int, *, errors: IO[str] | None = None
+) -> subprocess.Popen[str]:
     """Start this Python with `arguments` on a core; standard input and output are pipes."""
     allowed = machine.cores()
     machine.bind(core)

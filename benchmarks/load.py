@@ -122,7 +122,7 @@ class Load:
 
     def end(self, client: Client) -> None:
         """A client has its answer."""
-        if self.plan.mode == "closed":
+        if self.plan.mode == "closed" and not self.stopping:
             client.ask()
         else:
             self._idle.append(client)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import sys
 import time
-
-import psutil
+from pathlib import Path
 
 SERVER_CORE = 1
 """Where the process under test runs, alone among ours."""
@@ -42,13 +42,24 @@ def cpu_ns(pid: int) -> int:
     if sys.platform == "linux":
         # The process's CPU clock (clock_getcpuclockid): the scheduler's run time, not ticks.
         return time.clock_gettime_ns((~pid << 3) | 2)
-    used = psutil.Process(pid).cpu_times()
-    return int((used.user + used.system) * 1e9)
+    else:
+        hours, minutes, seconds = ("0:0:" + _ps(pid, "time")).split(":")[-3:]
+        return int((int(hours) * 3600 + int(minutes) * 60 + float(seconds)) * 1e9)
 
 
 def resident_mb(pid: int) -> float:
     """Resident memory of a process in MB (2**20 bytes)."""
-    return float(psutil.Process(pid).memory_info().rss) / 2**20
+    if sys.platform == "linux":
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    else:
+        return int(_ps(pid, "rss")) / 2**10
+
+
+def _ps(pid: int, field: str) -> str:
+    """What the system's `ps` says of a process."""
+    command = ["ps", "-o", f"{field}=", "-p", str(pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 def describe() -> str:

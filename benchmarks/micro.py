@@ -1,6 +1,6 @@
 """Single steps of the hot path, in this process: no socket, no loop.
 
-Each figure is CPU time (user and kernel) of the step alone over the recorded stream of 26 events;
+Each figure is CPU time (user and kernel) of the step alone over the recorded stream of 27 events;
 what a step needs is made before, outside the measured part.
 """
 

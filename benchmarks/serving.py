@@ -23,30 +23,37 @@ from benchmarks.table import Effort, Row, Section
 
 SWITCHED_ON = (
     "Switched on: client keys, routing, ledger (journal, SQLite), request log. One process, plain "
-    "TCP. verbatim: an upstream that speaks the contract; restamped: a plain one."
+    "TCP. verbatim: an upstream that speaks the contract; restamped: a plain one. floor: the same "
+    "server and upstream pool with nothing switched on and nothing between them."
 )
+FLOOR = "floor"
 RATE = 50.0
 """Requests a second where latency is measured."""
+
+PATIENCE_S = 10.0
+"""How long a window may stay without any work."""
 
 MEMORY_BUDGET_MB = 80.0
 
 
 class Bench(msgspec.Struct, frozen=True):
-    """The two servers of a run."""
+    """The servers of a run. floor: the gateway's server and upstream pool alone."""
 
     upstream: Server
     gateway: Server
+    floor: Server
 
 
 @contextmanager
 def bench() -> Iterator[Bench]:
-    """An upstream and a gateway before it, with a ledger in a folder of its own."""
+    """An upstream, a gateway before it with a ledger in a folder of its own, and the floor."""
     with (
         tempfile.TemporaryDirectory() as data,
         serving(["-m", "benchmarks.upstream"], machine.OTHER_CORE) as upstream,
         serving(["-m", "benchmarks.gateway", upstream.url, data], machine.SERVER_CORE) as gateway,
+        serving(["-m", "benchmarks.floor", upstream.url], machine.SERVER_CORE) as floor,
     ):
-        yield Bench(upstream, gateway)
+        yield Bench(upstream, gateway, floor)
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,13 +86,13 @@ CASES = (
         prompt_bytes=117_000,
     ),
     Case(
-        what="stream of 26 events, written one by one, 16 connections",
+        what="stream of 27 events, written one by one, 16 connections",
         script="burst",
         work="streams",
         clients=16,
     ),
     Case(
-        what="stream of 26 events in one write, 16 connections",
+        what="stream of 27 events in one write, 16 connections",
         script="joined",
         work="streams",
         clients=16,
@@ -108,15 +115,18 @@ CASES = (
 
 
 def cpu_rows(running: Bench, effort: Effort) -> Iterator[Row]:
-    """CPU time of every case, both ways."""
+    """CPU time of every case: the floor, and the gateway both ways."""
     for case in CASES:
+        yield cpu_row(running, effort, case, FLOOR)
         for kind in KINDS:
-            yield _cpu_row(running, effort, case, kind)
+            yield cpu_row(running, effort, case, kind)
 
 
-def _cpu_row(running: Bench, effort: Effort, case: Case, kind: str) -> Row:
+def cpu_row(running: Bench, effort: Effort, case: Case, kind: str) -> Row:
+    """CPU time of one case. Raises BenchmarkError if connections were not kept."""
+    server = running.floor if kind == FLOOR else running.gateway
     plan = Plan(
-        url=running.gateway.url,
+        url=server.url,
         model=f"{kind}/{case.script}",
         streamed=case.streamed,
         clients=case.clients,
@@ -127,7 +137,7 @@ def _cpu_row(running: Bench, effort: Effort, case: Case, kind: str) -> Row:
     with loading(plan):
         time.sleep(effort.warmup_s)
         for _ in range(effort.windows):
-            cost, rate = _window(running, effort.window_s, case.work)
+            cost, rate = _window(running.upstream, server, effort.window_s, case.work)
             samples.append(cost)
             rates.append(rate)
         # Our own questions are connections too: one a count.
@@ -138,25 +148,26 @@ def _cpu_row(running: Bench, effort: Effort, case: Case, kind: str) -> Row:
         what=f"{case.what}: {kind}",
         unit="us CPU",
         samples=tuple(samples),
-        budget=case.budget,
+        budget=None if kind == FLOOR else case.budget,
         note=f"{max(rates):,.0f} {case.work}/s",
     )
 
 
-def _window(running: Bench, seconds: float, work: str) -> tuple[float, float]:
+def _window(upstream: Server, server: Server, seconds: float, work: str) -> tuple[float, float]:
     """Microseconds of CPU for one piece of work, and pieces a second."""
-    done, used, began = _state(running, work)
-    time.sleep(seconds)
-    later, after, ended = _state(running, work)
+    done, used, began = _state(upstream, server, work)
+    later, after, ended = done, used, began
     while later == done:
+        if ended - began > PATIENCE_S:
+            raise BenchmarkError(f"no {work} came to the upstream within {PATIENCE_S:g} s")
         time.sleep(seconds)
-        later, after, ended = _state(running, work)
+        later, after, ended = _state(upstream, server, work)
     return (after - used) / 1e3 / (later - done), (later - done) / (ended - began)
 
 
-def _state(running: Bench, work: str) -> tuple[int, int, float]:
-    done: int = getattr(counts(running.upstream), work)
-    return done, machine.cpu_ns(running.gateway.pid), time.perf_counter()
+def _state(upstream: Server, server: Server, work: str) -> tuple[int, int, float]:
+    done: int = getattr(counts(upstream), work)
+    return done, machine.cpu_ns(server.pid), time.perf_counter()
 
 
 def latency_rows(running: Bench, effort: Effort) -> Iterator[Row]:
@@ -177,12 +188,9 @@ def _latency(url: str, kind: str, effort: Effort) -> Tally:
 
 
 def _spreads(kind: str, tally: Tally, direct: Tally | None) -> Iterator[Row]:
-    pairs = (
-        ("first byte of a stream", tally.first_byte, direct and direct.first_byte),
-        ("event, one way", tally.event, direct and direct.event),
-    )
-    for what, found, base in pairs:
-        yield _spread_row(f"{what}: {kind}", found, base)
+    first, event = (None, None) if direct is None else (direct.first_byte, direct.event)
+    yield _spread_row(f"first byte of a stream: {kind}", tally.first_byte, first)
+    yield _spread_row(f"event, one way: {kind}", tally.event, event)
 
 
 def _spread_row(what: str, found: Spread | None, base: Spread | None) -> Row:

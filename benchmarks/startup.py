@@ -10,7 +10,7 @@ import http.client
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from arno.cassette.recordings import built_in
@@ -27,9 +27,12 @@ IMPORTS = (
     "from arno import Agent",
     "import arno.cli.serve",
 )
-_TIMED = (
-    "import time\nbegan = time.perf_counter_ns()\n{statement}\nprint(time.perf_counter_ns() - began)"
-)
+_TIMED = """
+import time
+began = time.perf_counter_ns()
+{statement}
+print(time.perf_counter_ns() - began)
+"""
 
 
 def _ask(url: str, method: str, path: str, body: bytes | None) -> None:
@@ -100,13 +103,9 @@ def _import_ms(statement: str) -> float:
         stop(child)
 
 
-def _times(count: int, measure: Callable[[], float]) -> tuple[float, ...]:
-    return tuple(measure() for _ in range(count))
-
-
 def _imports(effort: Effort) -> Iterator[Row]:
     for statement in IMPORTS:
-        samples = _times(effort.starts, lambda statement=statement: _import_ms(statement))
+        samples = tuple(_import_ms(statement) for _ in range(effort.starts))
         yield Row(what=f"`{statement}`", unit="ms", samples=samples)
 
 

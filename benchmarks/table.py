@@ -23,9 +23,7 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     micro_s: float
 
 
-FULL = Effort(
-    window_s=1.0, windows=4, warmup_s=0.7, latency_s=5.0, held=500, starts=7, micro_s=0.4
-)
+FULL = Effort(window_s=1.0, windows=4, warmup_s=0.7, latency_s=5.0, held=500, starts=7, micro_s=0.4)
 QUICK = Effort(
     window_s=0.4, windows=2, warmup_s=0.3, latency_s=1.5, held=500, starts=2, micro_s=0.1
 )
@@ -35,7 +33,7 @@ TINY = Effort(
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One figure: the median of the samples and the least of them; budget None where none is set."""
+    """One figure: median and least of its samples; budget: None where none is set."""
 
     what: str
     unit: str

@@ -1,6 +1,6 @@
 """The bytes of the benchmarks: requests, whole answers and streams, made once and never changed.
 
-Streams have the shape of the shipped recording: a stream of 26 events (text, one tool call, finish,
+Streams have the shape of the shipped recording: a stream of 27 events (text, one tool call, finish,
 usage, the end mark; 9 KB), and longer ones that repeat its text events.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+from arno.cassette.model import Interaction
 from arno.cassette.recordings import built_in
 from arno.wire import json
 from arno.wire.sse import SSEDecoder
@@ -26,7 +27,7 @@ _TAIL = 3
 _WORDS = "The tide table lists every boat that leaves the harbour before noon. "
 
 
-def _recorded() -> Any:
+def _recorded() -> Interaction:
     return built_in().cassette.interactions[0]
 
 
@@ -61,7 +62,7 @@ _STAMPED_HEAD, _STAMPED_TAIL = _stamped_halves()
 
 def whole() -> bytes:
     """A whole answer of about one kilobyte, with usage."""
-    message = {"role": "assistant", "content": _WORDS * 7, "refusal": None, "reasoning": None}
+    message = {"role": "assistant", "content": _WORDS * 9, "refusal": None, "reasoning": None}
     choice = {
         "index": 0,
         "message": message,
@@ -95,6 +96,7 @@ def post(host: str, path: str, body: bytes) -> bytes:
     """One request as it goes onto the wire."""
     head = (
         f"POST {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {KEY}\r\n"
-        f"content-type: application/json\r\nuser-agent: bench\r\ncontent-length: {len(body)}\r\n\r\n"
+        "content-type: application/json\r\nuser-agent: bench\r\n"
+        f"content-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

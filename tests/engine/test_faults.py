@@ -29,6 +29,7 @@ ERROR = (
     b'[{"index":0,"delta":{"content":""},"finish_reason":"error"}]}\n\n'
 )
 GOOD = (*HELLO, STOP, USAGE, DONE)
+HTML = b"<html><body>" + b"<p>Bad gateway</p>" * 500 + b"</body></html>"
 
 
 MID_STREAM = {
@@ -155,10 +156,10 @@ BEFORE_OUTPUT = {
     "408": (Script.json(b'{"error":{"message":"late"}}', 408), True),
     "429": (Script.json(b'{"error":{"message":"slow down"}}', 429), True),
     "500": (Script.json(b'{"error":{"message":"oops"}}', 500), True),
-    "502 HTML": (Script(b"", 502, [("content-type", "text/html")]), True),
+    "502 HTML": (Script([HTML], 502, [("content-type", "text/html")]), True),
     "503": (Script.json(b"", 503), True),
     "529": (Script.json(b'{"error":{"type":"overloaded_error"}}', 529), True),
-    "302": (Script(b"", 302, [("location", "http://127.0.0.1:1/")]), True),
+    "302": (Script([], 302, [("location", "http://127.0.0.1:1/")]), True),
     "an error event first": (Script.sse(b'event: error\ndata: {"error":{"code":500}}\n\n'), True),
     "an empty 200": (Script.json(b""), True),
     "an error in a 200": (Script.json(b'{"error":{"code":429,"message":"slow down"}}'), True),
@@ -258,6 +259,22 @@ def test_the_client_is_told_whose_fault_it_was(upstream):
     assert error["metadata"]["error_type"]
     assert "sk-abcdefgh" not in client.bytes.decode()
     assert bench.exchanges[0].http_status == upstream
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_page_of_html_is_not_handed_on(streamed):
+    """Row 12: an error document of ours, and a small one."""
+
+    async def main():
+        script = Script([HTML], 502, [("content-type", "text/html")])
+        async with ScriptedUpstream([script]) as up:
+            return await Bench(plain=up.url).serve(chat_body(stream=streamed))
+
+    client = asyncio.run(main())
+    assert client.status == 502
+    assert len(client.bytes) < 2048
+    assert client.document["error"]["message"]
+    assert b"<html" not in client.bytes
 
 
 def test_a_refused_connection_goes_on():

@@ -1,4 +1,4 @@
-"""No event waits for the next one, none is merged, a burst stays one write (R8, architecture 4.4)."""
+"""No event waits for the next, none is merged, a burst stays one write (R8, architecture 4.4)."""
 
 import asyncio
 

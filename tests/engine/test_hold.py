@@ -1,6 +1,7 @@
 """The head is held until the first output; heartbeats meanwhile (architecture 4.5, R9, R28)."""
 
 import asyncio
+import gc
 
 import pytest
 
@@ -319,6 +320,33 @@ def test_a_whole_answer_is_waited_for_in_silence():
             assert scene.client.bytes == answer()
 
     asyncio.run(main())
+
+
+def test_a_heartbeat_that_finds_the_client_gone_is_nobodys_error():
+    """What the client's side raises is told by the next write; nothing is left to the loop."""
+
+    class Gone(Client):
+        async def body(self, data):
+            raise ConnectionResetError("the client is gone")
+
+    async def main():
+        unhandled = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, told: unhandled.append(told))
+        gate = asyncio.Event()
+        async with Scene(Script.sse(ROLE, gate, *GOOD)) as scene:
+            scene.begin(client=Gone())
+            await scene.read(ROLE)
+            await scene.clock.advance(5.0)
+            assert scene.client.status == 200
+            gate.set()
+            with pytest.raises(ConnectionResetError):
+                await scene.task
+            assert len(scene.bench.sink.appended) == 1
+            del scene.task
+            gc.collect()
+        return unhandled
+
+    assert asyncio.run(main()) == []
 
 
 def test_no_heartbeat_comes_after_the_end():

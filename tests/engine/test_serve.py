@@ -22,7 +22,7 @@ def serve(script, body, slug="plain"):
 
 
 def test_a_contract_upstream_passes_verbatim():
-    client, bench, up = serve(
+    client, bench, _ = serve(
         Script.sse(*HELLO, STOP, USAGE, DONE), chat_body(stream=True), "contract"
     )
     assert client.bytes == b"".join((*HELLO, STOP, USAGE, DONE))
@@ -41,7 +41,7 @@ def test_a_whole_answer_passes_verbatim_with_its_padding():
 
 
 def test_another_upstream_is_restamped_and_priced():
-    client, bench, up = serve(
+    client, bench, _ = serve(
         Script.sse(*HELLO, STOP, USAGE, DONE),
         chat_body(stream=True, stream_options={"include_usage": True}),
     )

@@ -107,6 +107,25 @@ def test_an_upstream_that_says_nothing_lets_the_first_deadline_pass():
     assert attempt.failure.stage is Stage.BEFORE_HEAD
 
 
+def test_bytes_that_are_no_event_do_not_feed_the_idle_deadline():
+    """Row 9: an upstream that sends a byte now and then."""
+
+    async def main():
+        clock, gates = ManualClock(), [asyncio.Event() for _ in range(3)]
+        drops = [step for gate in gates for step in (b"d", gate)]
+        async with ScriptedUpstream([Script.sse(FIRST, *drops)]) as up:
+            attempt = Run(up.url, clock=clock, deadlines=Deadlines(idle=30.0))
+            for number, gate in enumerate(gates, 1):
+                await attempt.until(FIRST + b"d" * number)
+                assert not attempt.task.done()
+                await clock.advance(10.1)
+                gate.set()
+            await attempt.done()
+            return attempt
+
+    assert asyncio.run(main()).failure.code == "idle_deadline"
+
+
 def test_every_event_gives_the_idle_deadline_its_whole_time_again():
     """R11: a healthy stream is not killed however long it is."""
 

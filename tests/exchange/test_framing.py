@@ -6,8 +6,8 @@ import pytest
 
 from arno.canon.events import KeepAlive, ResponseEnd
 from arno.canon.fold import fold
-from tests.exchange.attempt import SMALL, WORDS, events, exchange, feed, output
 from tests.engine.seed import needs_seed, seed_body
+from tests.exchange.attempt import SMALL, WORDS, events, exchange, feed, output
 from tests.wire.streams import bytewise, two_cuts
 
 LINE_ENDS = {"LF": b"\n", "CRLF": b"\r\n", "CR": b"\r"}

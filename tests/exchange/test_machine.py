@@ -79,19 +79,28 @@ def test_after_the_end_nothing_means_anything(row, how):
     assert len(terminals(steps)) == 1
 
 
-@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
-def test_a_last_event_that_only_the_end_completes_does_not_hide_the_cut(line_end):
-    """A blank line of one CR is known to be whole only at the end of the body."""
-    body = delta("a").replace(b"\n", line_end)
-    (last,) = terminals(feed(exchange(), [body]))
+BLANK_LAST = {
+    "LF": lambda body: body,
+    "CRLF": lambda body: body.replace(b"\n", b"\r\n"),
+    "CR": lambda body: body.replace(b"\n", b"\r"),
+    "CR after LF": lambda body: body[:-1] + b"\r",
+}
+"""How the last event of a body is ended; a CR may still be half of a CRLF until the body ends."""
+
+
+@pytest.mark.parametrize("end", BLANK_LAST)
+def test_a_last_event_that_only_the_end_completes_does_not_hide_the_cut(end):
+    steps = feed(exchange(), [BLANK_LAST[end](delta("a"))])
+    (last,) = terminals(steps)
     assert isinstance(last, StreamError)
     assert last.failure.kind is FailureKind.TRUNCATED
+    assert "'a'" in repr(events(steps))
 
 
-@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"\r"])
-def test_a_last_event_that_only_the_end_completes_may_be_the_good_end(line_end):
-    body = (delta("a") + finish() + DONE).replace(b"\n", line_end)
-    assert terminals(feed(exchange(), [body])) == [ResponseEnd()]
+@pytest.mark.parametrize("end", BLANK_LAST)
+def test_a_last_event_that_only_the_end_completes_may_be_the_good_end(end):
+    for body in (delta("a") + finish(), delta("a") + finish() + DONE):
+        assert terminals(feed(exchange(), [BLANK_LAST[end](body)])) == [ResponseEnd()]
 
 
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308])
@@ -286,16 +295,25 @@ def test_the_first_finish_and_the_last_usage_count():
     assert b"ghost" not in output(steps)
 
 
-KEYS = ["id", "choices", "delta", "index", "content", "tool_calls", "function", "arguments",
-        "name", "type", "finish_reason", "usage", "error", "code", "message", "role",
-        "prompt_tokens", "reasoning_details", "provider", "audio", "images"]  # fmt: skip
+KEYS = """
+    id choices delta index content tool_calls function arguments name type finish_reason usage error
+    code message role prompt_tokens reasoning_details provider audio images
+""".split()
+WORDS = ["", "a", "function", "stop", "error", "{}", "tool_calls", "🙂"]
+SCALARS = (
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 600)
+    | st.floats(allow_nan=False)
+    | st.sampled_from(WORDS)
+)
 JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-2, 600) | st.floats(allow_nan=False)
-    | st.sampled_from(["", "a", "function", "stop", "error", "{}", "tool_calls", "🙂"]),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5)
+    ),
     max_leaves=12,
-)  # fmt: skip
+)
 FRAMES = st.lists(
     st.binary(max_size=40) | JSON.map(lambda value: b"data: " + json.dumps(value) + b"\n\n"),
     max_size=6,

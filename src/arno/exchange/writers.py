@@ -12,9 +12,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from arno.canon.events import ResponseEnd, StreamError
+from arno.canon.events import PartDelta, ResponseEnd, Slot, StreamError
 from arno.canon.response import Response
 from arno.canon.unfold import unfold
+from arno.canon.usage import Usage
 from arno.dialects.base import Batch, Dialect, Pricer, Stamp
 from arno.wire import json
 
@@ -42,14 +43,27 @@ class Verbatim:
         """The frame itself, unless the stream broke or lacks its end mark."""
         last = batch.events[-1] if batch.events else None
         if isinstance(last, StreamError) and not _tells_itself(batch):
-            return self._dialect.stream_failure(last.failure, self._stamp)
+            return self._break(batch, last)
         if batch.frame is None:
             return self._dialect.stream_done() if isinstance(last, ResponseEnd) else b""
         return batch.frame.raw if batch.frame.complete else b""
 
+    def _break(self, batch: Batch, last: StreamError) -> bytes:
+        """The failure, behind the text that stands in the failing document itself (R5)."""
+        deltas = [event for event in batch.events if isinstance(event, PartDelta)]
+        if not deltas or any(event.slot is not Slot.TEXT for event in deltas):
+            return self._dialect.stream_failure(last.failure, self._stamp)
+        words = self._dialect.stream_restamper(self._stamp, _no_price, include_usage=True)
+        return words.feed(batch)
+
     def whole(self, body: bytes, response: Response) -> bytes:
         """The body itself."""
         return body
+
+
+def _no_price(usage: Usage, served_by: str | None) -> str | None:
+    """A failing document is never priced."""
+    return None
 
 
 def _tells_itself(batch: Batch) -> bool:

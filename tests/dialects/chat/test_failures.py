@@ -165,6 +165,20 @@ def test_retry_after_in_seconds_or_as_a_date(
     assert read(429, body, headers).retry_after == seconds
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"message":"no such model"}', "no such model"),
+        (b'{"detail":"no such model"}', "no such model"),
+        (b'{"error":{"detail":"no such model"}}', "no such model"),
+        (b'{"error":{"code":404}}', "upstream reported an error"),
+        (b'{"error":"no such model"}', "no such model"),
+    ],
+)
+def test_the_message_is_found_wherever_hosts_put_it(body: bytes, message: str) -> None:
+    assert read(404, body).message == message
+
+
 def test_headers_may_be_pairs() -> None:
     failure = CHAT.decode_failure(429, (("retry-after", "7"),), b"", Stage.BEFORE_HEAD)
     assert (failure.retry_after, failure.stage) == (7.0, Stage.BEFORE_HEAD)

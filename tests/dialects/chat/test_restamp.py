@@ -9,6 +9,7 @@ from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
 from arno.canon.response import Response
+from arno.canon.usage import Usage
 from arno.dialects.base import Stamp
 from arno.wire import encode_sse, json
 from tests.dialects.chat.building import (
@@ -138,6 +139,23 @@ def test_a_cost_is_added_where_the_upstream_reports_none() -> None:
     assert said[-1]["usage"]["cost"] == Decimal("0.5")
 
 
+@pytest.mark.parametrize(("own", "expected"), [("DeepInfra", "DeepInfra"), (None, "Our Host")])
+def test_the_price_is_that_of_who_served(own: str | None, expected: str) -> None:
+    asked: list[str | None] = []
+
+    def pricer(usage: Usage, served_by: str | None) -> str | None:
+        asked.append(served_by)
+        return None
+
+    chunks = [{**chunk, "provider": own} for chunk in (delta(content="a"), delta("stop"), ALONE)]
+    decoder = CHAT.stream_decoder()
+    restamper = CHAT.stream_restamper(STAMP, pricer, include_usage=True)
+    for frame in frames_of(stream(*chunks)):
+        restamper.feed(decoder.feed(frame))
+    CHAT.restamp_response(whole({"content": "a"}, usage=USAGE, provider=own), STAMP, pricer)
+    assert asked == [expected, expected]
+
+
 def fed_one_by_one(body: bytes, *, include_usage: bool) -> list[bytes]:
     """What each frame releases; the last item is what the end of the stream releases."""
     decoder = CHAT.stream_decoder()
@@ -166,6 +184,14 @@ def test_an_error_behind_a_held_finish_leaves_no_good_end() -> None:
     assert (reasons, texts) == ([None, None, "error"], ["a", "b", ""])
     assert documents[-1]["error"]["code"] == 502
     assert DONE not in said
+
+
+def test_a_held_finish_with_nothing_else_to_say_is_not_said() -> None:
+    late = encode_sse(b'{"error":{"code":502,"message":"gone"}}')
+    last = delta("stop", role="assistant", content="")
+    body = stream(delta(content="a"), last, done=False) + late
+    documents = documents_of(restamped(body, STAMP, include_usage=False))
+    assert ["error" in document for document in documents] == [False, True]
 
 
 @pytest.mark.parametrize("include_usage", [True, False])

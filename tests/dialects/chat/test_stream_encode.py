@@ -23,6 +23,7 @@ from arno.canon.parts import (
     MediaKind,
     MediaPart,
     OpaquePart,
+    ReasoningForm,
     ReasoningPart,
     RefusalPart,
     TextPart,
@@ -55,6 +56,7 @@ def chunk(delta: str, finish: str = "null", native: str = "null", choice: int = 
 
 TEXT = PartStart(0, TextPart())
 CALL = PartStart(0, ToolCallPart(call_id="weather:0", name="weather"))
+IN_IMAGES, IN_AUDIO = ({"chat": {"@member": name}} for name in ("images", "audio"))
 CASES: dict[str, tuple[tuple[Event, ...], str]] = {
     "nothing to say": ((START, TEXT, PartEnd(0)), ""),
     "text": (
@@ -84,6 +86,30 @@ CASES: dict[str, tuple[tuple[Event, ...], str]] = {
         chunk(
             '"content":"","role":"assistant","reasoning_details":[{"type":"reasoning.text",'
             '"text":"why","format":"f-v1","index":0}],"reasoning":"why"'
+        ),
+    ),
+    "reasoning the part began with": (
+        (START, PartStart(0, ReasoningPart(text="why", format="f"))),
+        chunk(
+            '"content":"","role":"assistant","reasoning_details":[{"type":"reasoning.text",'
+            '"text":"why","format":"f","index":0}],"reasoning":"why"'
+        ),
+    ),
+    "an artefact the part began with": (
+        (
+            START,
+            PartStart(0, ReasoningPart(sealed="x", form=ReasoningForm.SEALED, format="f")),
+        ),
+        chunk(
+            '"content":"","role":"assistant","reasoning_details":[{"type":"reasoning.encrypted",'
+            '"data":"x","format":"f","index":0}]'
+        ),
+    ),
+    "a signature the part began with": (
+        (START, PartStart(0, ReasoningPart(signature="s", format="f"))),
+        chunk(
+            '"content":"","role":"assistant","reasoning_details":[{"type":"reasoning.text",'
+            '"signature":"s","format":"f","index":0}]'
         ),
     ),
     "a signature": (
@@ -119,6 +145,18 @@ CASES: dict[str, tuple[tuple[Event, ...], str]] = {
         'data: {"x":1}\n\n',
     ),
     "a document of another dialect": ((START, Opaque("gemini", {"x": 1})), ""),
+    "an unknown block": (
+        (START, PartStart(0, OpaquePart(dialect="chat", document={"type": "new"}))),
+        chunk('"content":[{"type":"new"}],"role":"assistant"'),
+    ),
+    "an unknown image": (
+        (START, PartStart(0, OpaquePart(dialect="chat", document={"x": 1}, ext=IN_IMAGES))),
+        chunk('"content":"","role":"assistant","images":[{"x":1}]'),
+    ),
+    "audio of another shape": (
+        (START, PartStart(0, OpaquePart(dialect="chat", document="x", ext=IN_AUDIO))),
+        chunk('"content":"","role":"assistant","audio":"x"'),
+    ),
     "a part of another dialect": (
         (START, PartStart(0, OpaquePart(dialect="gemini", document={}))),
         "",

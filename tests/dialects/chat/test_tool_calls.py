@@ -75,6 +75,14 @@ UNATTRIBUTABLE: dict[str, list[dict[str, Any]]] = {
         piece(entry(F, index=0, id="a", name="f")),
         piece(entry(G, index=1)),
     ],
+    "an id that changes its tool": [
+        piece(entry('{"x"', id="a", name="f")),
+        piece(entry(G, id="a", name="g")),
+    ],
+    "an index below those that were opened": [
+        piece(entry("", index=1, id="a", name="f"), entry("", index=2, id="b", name="g")),
+        piece(entry(F, index=0)),
+    ],
     "an id without a name": [piece(entry(F, index=0, id="a"))],
     "an entry that is no object": [delta(tool_calls=["f"])],
     "a function that is no object": [delta(tool_calls=[{"index": 0, "function": "f"}])],
@@ -143,6 +151,104 @@ def test_a_missing_id_is_made_from_the_position() -> None:
     assert calls_of(answer) == [("call_0", "f", F)]
 
 
+NAMES_ALONE = {
+    "without index": [
+        piece(entry('{"x"', name="f")),
+        piece(entry(":1}")),
+        piece(entry(G, name="g")),
+    ],
+    "on one index": [
+        piece(entry('{"x"', index=0, name="f")),
+        piece(entry(":1}", index=0)),
+        piece(entry(G, index=0, name="g")),
+    ],
+    "the same tool again": [
+        piece(entry(F, name="f")),
+        piece(entry(G, name="f")),
+    ],
+}
+
+
+@pytest.mark.parametrize("case", NAMES_ALONE)
+def test_a_name_opens_a_new_call_once_the_one_before_is_complete(case: str) -> None:
+    second = "f" if case == "the same tool again" else "g"
+    body = stream(*NAMES_ALONE[case], delta("tool_calls"))
+    expected = [("call_0", "f", F), ("call_1", second, G)]
+    assert calls_of(folded(decode(body))) == expected
+    assert calls_of(folded(decode(restamped(body)))) == expected
+
+
+def test_one_id_for_two_tools_is_two_calls() -> None:
+    body = stream(
+        piece(entry(F, id="a", name="f")), piece(entry(G, id="a", name="g")), delta("tool_calls")
+    )
+    assert calls_of(folded(decode(body))) == [("a", "f", F), ("a", "g", G)]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "complete"),
+    [
+        ((), False),
+        (("",), False),
+        (("{}",), True),
+        (("{", "}"), True),
+        (('{"x":', "[1,{}]", "}"), True),
+        (('{"x":', "[1,{}]"), False),
+        (('{"}', '"'), False),
+        (('{"}"', ":1}"), True),
+        (('{"a\\', '"}'), False),
+        (('{"a\\', '"}":1}'), True),
+        (('{"a\\\\":1}',), True),
+        (("{}", "{"), False),
+        (("5",), False),
+    ],
+)
+def test_arguments_are_complete_when_their_brackets_are(
+    pieces: tuple[str, ...], complete: bool
+) -> None:
+    whole_call, looked_at = tool_calls.OpenCall(0, None), tool_calls.OpenCall(0, None)
+    for piece_ in pieces:
+        whole_call.arguments.append(piece_)
+        looked_at.arguments.append(piece_)
+        assert looked_at.is_complete in (True, False)
+    assert whole_call.is_complete is looked_at.is_complete is complete
+
+
+def test_one_id_on_two_indexes_is_two_calls() -> None:
+    """Some hosts number ids per turn and repeat them; an index and a name together say more."""
+    chunks = [
+        piece(entry(F, index=0, id="a", name="f")),
+        piece(entry(G, index=1, id="a", name="g")),
+    ]
+    body = stream(*chunks, delta("tool_calls"))
+    assert calls_of(folded(decode(body))) == [("a", "f", F), ("a", "g", G)]
+
+
+def test_an_index_that_comes_later_than_the_id_opens_no_second_call() -> None:
+    chunks = [
+        piece(entry('{"x"', id="a", name="f")),
+        piece(entry(":1}", index=0, id="a", name="f")),
+    ]
+    body = stream(*chunks, delta("tool_calls"))
+    assert calls_of(folded(decode(body))) == [("a", "f", F)]
+
+
+def test_the_type_says_which_of_two_members_counts() -> None:
+    """One host fills both members of every call."""
+    both = {
+        "index": 0,
+        "id": "a",
+        "function": {"name": "f", "arguments": F},
+        "custom": {"name": "g", "input": "x"},
+    }
+    for kind, expected in (("function", ("a", "f", F)), ("custom", ("a", "g", "x"))):
+        call = {**both, "type": kind}
+        assert calls_of(folded(decode(stream(piece(call), delta("tool_calls"))))) == [expected]
+        answer = CHAT.decode_response(whole({"tool_calls": [call]}))
+        assert isinstance(answer, Response)
+        assert calls_of(answer) == [expected]
+
+
 @pytest.mark.parametrize("call", ["f", 1, {"id": "a"}, {"id": "a", "function": "f"}])
 def test_a_whole_answer_with_an_unreadable_call_is_a_failure(call: Any) -> None:
     answer = CHAT.decode_response(whole({"tool_calls": [call]}, "tool_calls"))
@@ -179,6 +285,15 @@ def test_r4_a_turn_with_calls_ends_for_its_calls(word: str | None, text_first: b
     events = [e for frame in frames_of(body) for e in decoder.feed(frame).events]
     choice = folded([*events, *decoder.close().events]).choices[0]
     assert (choice.reason, choice.native_reason) == (FinishReason.TOOL_CALLS, word or None)
+
+
+@pytest.mark.parametrize("word", ["length", "content_filter"])
+def test_r4_a_turn_that_was_stopped_short_says_so(word: str) -> None:
+    message: dict[str, Any] = {"tool_calls": [entry('{"x"', index=0, id="a", name="f")]}
+    answer = CHAT.decode_response(whole(message, word))
+    assert isinstance(answer, Response)
+    choice = folded(decode(stream(delta(**message), delta(word)))).choices[0]
+    assert answer.choices[0].reason == choice.reason == word
 
 
 @pytest.mark.parametrize("word", ["stop", "STOP", "completed", "end_turn"])

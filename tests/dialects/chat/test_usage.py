@@ -124,6 +124,14 @@ def test_what_came_from_this_wire_goes_back_as_it_came() -> None:
     assert json.dumps(encode_usage(usage)) == text
 
 
+def test_a_cost_of_our_own_is_written_beside_what_came() -> None:
+    document = {"prompt_tokens": 1, "odd": 2}
+    usage = Usage(input=1, cost="0.5", raw={"chat": document})
+    assert encode_usage(usage) == {**document, "cost": Decimal("0.5")}
+    kept = Usage(input=1, raw={"chat": {**document, "cost": "unreadable"}})
+    assert encode_usage(kept) == {**document, "cost": "unreadable"}
+
+
 def test_unknown_counts_are_left_out() -> None:
     assert encode_usage(Usage()) == {}
     assert encode_usage(Usage(input=1)) == {"prompt_tokens": 1}

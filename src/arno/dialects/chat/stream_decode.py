@@ -234,6 +234,7 @@ class ChatStreamDecoder:
                 if call.name is None:
                     raise FragmentError("arguments without the name of a tool")
                 call.id = call.id or f"call_{call.position}"
+                self._regular = False
                 yield from self._announce(choice, call)
             if call in choice.call_parts and not call.arguments and call.kind == "function":
                 self._regular = False

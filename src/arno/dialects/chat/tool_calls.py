@@ -6,6 +6,7 @@ fragment by the strongest thing it says; what no rule attributes is an error, si
 would run a tool with invented arguments (R3, row 41 of the fault matrix).
 
     1  an id that is known         its call, unless index or name say that another call starts
+                                   (an error while the call is not complete)
     2  an id that is not known     a new call (or the one still waiting for its id)
     3  an index that is known      the latest call with that index
     4  an index that is not known  the call at that position if its own index clashed (rule 2);
@@ -18,6 +19,7 @@ A call is announced when its id and name are known; pieces before that wait.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -25,7 +27,9 @@ import msgspec
 from arno.canon.ext import Json
 from arno.dialects.chat.residue import integer, text
 from arno.wire import json
-from arno.wire.errors import MalformedJSON
+
+_MARKS = re.compile(r'[{}\[\]"]|\\.|\\$', re.DOTALL)
+"""Brackets, quotes and escapes; a backslash alone only where the piece ends in it."""
 
 
 class FragmentError(Exception):
@@ -53,10 +57,37 @@ class Fragment(msgspec.Struct, frozen=True, gc=False):
         return self.index is None and self.id is None and self.name is None and not self.arguments
 
 
+class _Balance:
+    """Brackets of a JSON text that arrives in pieces."""
+
+    __slots__ = ("_carry", "_depth", "_quoted", "closed")
+
+    def __init__(self) -> None:
+        self._depth = 0
+        self._quoted = False
+        self._carry = ""
+        self.closed = False
+
+    def read(self, piece: str) -> None:
+        """Take in one piece; `closed` tells whether the first bracket has found its match."""
+        text = self._carry + piece
+        self._carry = ""
+        for mark in _MARKS.findall(text):
+            if mark == "\\":
+                self._carry = mark
+            elif mark == '"':
+                self._quoted = not self._quoted
+            elif not self._quoted and len(mark) == 1:
+                self._depth += 1 if mark in "{[" else -1
+                self.closed = self._depth == 0
+
+
 class OpenCall:
     """One call while its pieces arrive. position: 0, 1, 2 ... in order of appearance."""
 
     __slots__ = (
+        "_balance",
+        "_read",
         "announced",
         "arguments",
         "clashed",
@@ -76,15 +107,20 @@ class OpenCall:
         self.arguments: list[str] = []
         self.announced = False
         self.clashed = False
+        self._balance = _Balance()
+        self._read = 0
 
     @property
     def is_complete(self) -> bool:
-        """True if the arguments so far are one whole JSON document."""
-        try:
-            json.loads("".join(self.arguments))
-        except MalformedJSON:
-            return False
-        return True
+        """True if the arguments so far are one whole object or array.
+
+        Only what came since the last look is read, so asking at every piece stays linear.
+        """
+        unread = self.arguments[self._read :]
+        self._read = len(self.arguments)
+        for piece in unread:
+            self._balance.read(piece)
+        return self._balance.closed
 
 
 def kind_of(entry: Mapping[str, Json]) -> str:
@@ -150,6 +186,10 @@ class CallAssembler:
             return None
         new_index = fragment.index is not None and fragment.index not in self._by_index
         if new_index and fragment.name is not None and call.wire_index is not None:
+            return None
+        if fragment.name is not None and call.name not in (None, fragment.name):
+            if not call.is_complete:
+                raise FragmentError(f"id {call.id} changes its tool before its call is complete")
             return None
         return call
 
