@@ -202,28 +202,26 @@ def _spread_row(what: str, found: Spread | None, base: Spread | None) -> Row:
     return Row(what=what, unit="us", samples=(found.p50,), note=note)
 
 
-def memory_rows(running: Bench, at_rest_mb: float, effort: Effort) -> Iterator[Row]:
-    """Memory at rest (taken before any request), after the loads, with streams open."""
+def memory_rows(running: Bench, effort: Effort) -> Iterator[Row]:
+    """Memory before any request, then with streams open: for a gateway that has served nothing."""
     pid, held = running.gateway.pid, effort.held
-    after = machine.resident_mb(pid)
+    at_rest = machine.resident_mb(pid)
     plan = Plan(url=running.gateway.url, model="verbatim/held", mode="held", clients=held)
     with loading(plan):
         full = machine.resident_mb(pid)
-    yield Row(
-        what="gateway at rest, before any request",
-        unit="MB",
-        samples=(at_rest_mb,),
-        budget=MEMORY_BUDGET_MB,
-    )
-    yield Row(what="gateway after the loads above", unit="MB", samples=(after,))
-    note = f"{(full - after) * 1024 / held:,.0f} KB a stream"
-    yield Row(what=f"gateway with {held} open streams", unit="MB", samples=(full,), note=note)
+    yield _memory_row("at rest, before any request", at_rest, budget=MEMORY_BUDGET_MB)
+    note = f"{(full - at_rest) * 1024 / held:,.0f} KB a stream"
+    yield _memory_row(f"with {held} open streams", full, note=note)
+
+
+def _memory_row(what: str, value: float, budget: float | None = None, note: str = "") -> Row:
+    return Row(what=what, unit="MB", samples=(value,), budget=budget, note=note)
 
 
 def sections(effort: Effort) -> Iterator[Section]:
     """All that is measured on one running gateway."""
     with bench() as running:
-        at_rest = machine.resident_mb(running.gateway.pid)
+        memory = tuple(memory_rows(running, effort))
         cpu = tuple(cpu_rows(running, effort))
         yield Section(title="CPU time of the gateway", under=SWITCHED_ON, rows=cpu)
         yield Section(
@@ -231,8 +229,9 @@ def sections(effort: Effort) -> Iterator[Section]:
             under="Switched on: as above. 20 events, one each 5 ms; medians of all of them.",
             rows=tuple(latency_rows(running, effort)),
         )
+        after = _memory_row("after all loads above", machine.resident_mb(running.gateway.pid))
         yield Section(
-            title="Resident memory",
+            title="Resident memory of the gateway",
             under="Switched on: as above. Open streams: verbatim, past their first events.",
-            rows=tuple(memory_rows(running, at_rest, effort)),
+            rows=(*memory, after),
         )

@@ -23,9 +23,9 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     micro_s: float
 
 
-FULL = Effort(window_s=1.0, windows=4, warmup_s=0.7, latency_s=5.0, held=500, starts=7, micro_s=0.4)
+FULL = Effort(window_s=0.6, windows=4, warmup_s=0.5, latency_s=4.0, held=500, starts=5, micro_s=0.4)
 QUICK = Effort(
-    window_s=0.4, windows=2, warmup_s=0.3, latency_s=1.5, held=500, starts=2, micro_s=0.1
+    window_s=0.2, windows=2, warmup_s=0.2, latency_s=1.0, held=500, starts=2, micro_s=0.1
 )
 TINY = Effort(
     window_s=0.05, windows=1, warmup_s=0.05, latency_s=0.15, held=5, starts=1, micro_s=0.002

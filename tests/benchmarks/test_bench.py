@@ -139,9 +139,9 @@ def test_cpu_time_is_measured(running, case, kind):
 
 def test_held_streams_are_open_when_memory_is_read(running):
     before = counts(running.upstream).requests
-    rows = list(serving.memory_rows(running, 1.0, TINY))
+    rows = list(serving.memory_rows(running, TINY))
     assert counts(running.upstream).requests - before == TINY.held
-    assert [row.unit for row in rows] == ["MB"] * 3
+    assert [row.unit for row in rows] == ["MB"] * 2
 
 
 @pytest.mark.parametrize("name", ["install", "micro"])

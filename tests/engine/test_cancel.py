@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from arno.engine.call import SHUTTING_DOWN
 from arno.transport.live import LiveLimits, LivePool
 from tests.engine.harness import (
     DONE,
@@ -204,3 +205,29 @@ def test_a_slot_is_free_again_after_a_client_left():
             return await asyncio.wait_for(bench.serve(chat_body()), 10)
 
     assert asyncio.run(main()).status == 200
+
+
+SHUTDOWN_STATES = {"before any output": ((), "error"), "after output": (HELLO, "truncated")}
+
+
+@pytest.mark.parametrize("moment", SHUTDOWN_STATES)
+def test_a_generation_that_the_gateway_stops_is_no_cancelled_one(moment):
+    """R38: the client did not leave, so its answer is a failure of ours."""
+    pieces, state = SHUTDOWN_STATES[moment]
+
+    async def main():
+        gate = asyncio.Event()
+        async with ScriptedUpstream([Script.sse(*pieces, gate)]) as up:
+            bench = Bench(plain=up.url)
+            task, client = bench.begin(chat_body(stream=True))
+            await up.seen(1)
+            if pieces:
+                await client.until(lambda c: len(c.documents) == len(pieces))
+            task.cancel(SHUTTING_DOWN)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            return bench
+
+    bench = asyncio.run(main())
+    assert (bench.entry.state, bench.exchanges[0].state) == (state, state)
+    assert bench.entry.error_code == "shutting_down"

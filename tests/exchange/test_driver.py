@@ -233,8 +233,16 @@ def test_every_fault_of_a_transport_is_a_failure():
     assert set(KINDS) == set(ErrorKind)
     for kind in ErrorKind:
         failure = driver.failure_of(TransportError(kind, "said so"))
-        assert failure.message == "said so"
         assert failure.retryable is (kind is not ErrorKind.UNMATCHED)
+
+
+@pytest.mark.parametrize("kind", ErrorKind)
+def test_what_a_transport_says_is_for_the_operator(kind):
+    """Addresses never reach a client; what a replay says of a miss is meant for it."""
+    failure = driver.failure_of(TransportError(kind, "10.0.0.1:443: said so"))
+    for_client = kind is ErrorKind.UNMATCHED
+    assert ("10.0.0.1" in failure.message) is for_client
+    assert failure.detail == (None if for_client else "10.0.0.1:443: said so")
 
 
 GOOD_ENDS = {

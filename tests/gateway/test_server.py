@@ -104,7 +104,7 @@ def test_after_the_grace_period_streams_end_with_a_failure():
     assert b"[DONE]" not in rest
     assert server.exit_code == 0
     [line] = [json.loads(text) for text in sheet.getvalue().splitlines()]
-    assert (line["state"], line["reason"]) == ("cancelled", "shutting down")
+    assert (line["state"], line["reason"]) == ("truncated", "shutting down")
 
 
 def test_of_a_hundred_streams_each_ends_well_or_with_a_failure():

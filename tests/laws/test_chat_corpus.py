@@ -230,7 +230,9 @@ class InventsStop(ChatStreamDecoder):
         if not batch.events or isinstance(batch.events[-1], ResponseEnd) or not self._started:
             return batch
         ends: list[Event] = [
-            event for choice in self._choices.values() for event in self._end_parts(choice)
+            event
+            for choice in self._choices.values()
+            for event in self._end_parts(choice, whole=True)
         ]
         return Batch(None, None, (*ends, ChoiceEnd(), ResponseEnd()))
 

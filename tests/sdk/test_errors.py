@@ -104,8 +104,8 @@ FELL_OVER = b"data: " + json.dumps({"error": {"code": 502, "message": "it fell o
 FAILURES = {
     "error-event": (Script.sse(*HELLO, FELL_OVER), "it fell over"),
     "clean-end": (Script.sse(*HELLO), "without a finish reason"),
-    "connection-closed": (Script.sse(*HELLO, end=End.CUT), "closed before the end"),
-    "connection-reset": (Script.sse(*HELLO, end=End.RESET), "connection"),
+    "connection-closed": (Script.sse(*HELLO, end=End.CUT), "broke off before its end"),
+    "connection-reset": (Script.sse(*HELLO, end=End.RESET), "broke off before its end"),
 }
 """An upstream that fails after two deltas, and a part of what the client is told."""
 

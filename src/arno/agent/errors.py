@@ -49,7 +49,8 @@ class ModelError(RunError):
     """
 
     def __init__(self, failure: Failure, partial: Response, result: RunResult) -> None:
-        super().__init__(f"{failure.kind.value}: {failure.message}", result)
+        more = "" if failure.detail is None else f" ({failure.detail})"
+        super().__init__(f"{failure.kind.value}: {failure.message}{more}", result)
         self.failure = failure
         self.partial = partial
 

@@ -68,7 +68,8 @@ class Failure(msgspec.Struct, frozen=True):
     """One upstream failure.
 
     status: the upstream's HTTP status, None if no head came; code: the upstream's own code as
-    text; retry_after: seconds; native: the upstream's error document as it came.
+    text; retry_after: seconds; native: the upstream's error document as it came; detail: more for
+    the operator (addresses), never sent to a client.
     """
 
     kind: FailureKind
@@ -79,3 +80,4 @@ class Failure(msgspec.Struct, frozen=True):
     retry_after: float | None = None
     stage: Stage = Stage.BEFORE_HEAD
     native: Json = None
+    detail: str | None = None

@@ -73,6 +73,14 @@ class Book(msgspec.Struct):
     http_status: int = 200
     cancelled: bool = False
 
+    def interrupt(self, *, shutdown: bool) -> None:
+        """The task was cancelled: the client left, or the gateway stops under the client."""
+        if not shutdown:
+            self.cancelled = True
+        elif self.last is not None and not self.last.seen.complete and not self.last.seen.failure:
+            stage = Stage.MID_STREAM if self.last.seen.output else Stage.BEFORE_OUTPUT
+            self.last.seen.failure = msgspec.structs.replace(STOPPED, stage=stage)
+
     @property
     def last(self) -> Attempt | None:
         """The attempt whose answer the client got, or the last that failed."""
@@ -168,6 +176,17 @@ class Book(msgspec.Struct):
             output=entry.output_tokens,
             first_output_ms=entry.latency_ms,
             duration_ms=_ms(self.started, now),
+            reason=self._reason(),
+        )
+
+    def _reason(self) -> str | None:
+        failure = self.failure if self.last is None else self.last.seen.failure or self.failure
+        if failure is None:
+            return None
+        return (
+            failure.kind.value
+            if failure.detail is None
+            else f"{failure.kind.value}: {failure.detail}"
         )
 
 
@@ -190,6 +209,9 @@ def _maybe_ms(start: float, end: float | None) -> int | None:
     return None if end is None else _ms(start, end)
 
 
+STOPPED = Failure(
+    FailureKind.OVERLOADED, "the gateway is shutting down", code="shutting_down", retryable=True
+)
 LEDGER_DOWN = Failure(
     FailureKind.OVERLOADED,
     "the answer could not be entered into the ledger, so it is not acknowledged",

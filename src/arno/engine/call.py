@@ -53,8 +53,15 @@ class Downstream(Protocol):
         ...
 
 
+SHUTTING_DOWN = "shutting down"
+"""Message of the cancellation that ends a generation because the gateway stops (R38)."""
+
+
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How a generation ended, for the log line; the same values stand in the ledger."""
+    """How a generation ended, for the log line; the same values stand in the ledger.
+
+    reason: why it failed, for the operator: the failure's kind and its detail, no content.
+    """
 
     generation_id: str
     state: str
@@ -67,3 +74,4 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     output: int | None
     first_output_ms: int | None
     duration_ms: int
+    reason: str | None = None

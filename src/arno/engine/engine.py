@@ -18,7 +18,7 @@ from arno.canon.usage import Usage
 from arno.dialects import DIALECTS
 from arno.dialects.base import Dialect, Headers, Pricer, Stamp
 from arno.engine.attempts import LEDGER_DOWN, Attempt, Book, day_of
-from arno.engine.call import Call, Downstream, Outcome
+from arno.engine.call import SHUTTING_DOWN, Call, Downstream, Outcome
 from arno.engine.delivery import Delivery, Pace
 from arno.exchange.clock import Clock, LoopClock
 from arno.exchange.driver import Deadlines, run
@@ -79,8 +79,8 @@ class Engine:
         generation = Generation(self, call, down)
         try:
             await generation.run()
-        except asyncio.CancelledError:
-            generation.book.cancelled = True
+        except asyncio.CancelledError as error:
+            generation.book.interrupt(shutdown=error.args[:1] == (SHUTTING_DOWN,))
             raise
         finally:
             generation.settle_quietly()

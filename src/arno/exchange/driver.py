@@ -38,6 +38,15 @@ KINDS: dict[ErrorKind, FailureKind] = {
     ErrorKind.UNMATCHED: FailureKind.UNMATCHED,
 }
 
+MESSAGES: dict[ErrorKind, str] = {
+    ErrorKind.CONNECT: "the upstream cannot be reached",
+    ErrorKind.CLOSED: "the upstream closed the connection before it answered",
+    ErrorKind.CUT: "the upstream's answer broke off before its end",
+    ErrorKind.PROTOCOL: "the upstream's answer is no valid HTTP",
+    ErrorKind.TIMEOUT: "the upstream took too long",
+}
+"""What a client may read; a replay's own words (unmatched) are for the client."""
+
 
 class Deadlines(msgspec.Struct, frozen=True):
     """Seconds, None for no limit. first: to the first event; idle: between events; total: all.
@@ -73,8 +82,6 @@ class Watch:
         self.passed: str | None = None
 
     def __enter__(self) -> Watch:
-        self._task = asyncio.current_task()
-        self._cancelling = 0 if self._task is None else self._task.cancelling()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,7 +90,9 @@ class Watch:
         self._task = None
 
     def begin(self) -> None:
-        """The task waits for the upstream from now on."""
+        """The current task waits for the upstream from now on (it need not be the same always)."""
+        self._task = asyncio.current_task()
+        self._cancelling = 0 if self._task is None else self._task.cancelling()
         self._reading = True
         self._last += self._clock.monotonic() - self._left
         if self._timer is None:
@@ -138,10 +147,12 @@ class Watch:
 
 
 def failure_of(error: TransportError) -> Failure:
-    """A transport's error as a failure."""
+    """A transport's error as a failure; addresses and the like stay in `detail`."""
+    message = MESSAGES.get(error.kind)
     return Failure(
         KINDS[error.kind],
-        error.message,
+        message or error.message,
+        detail=error.message if message else None,
         retryable=error.kind is not ErrorKind.UNMATCHED,
         stage=Stage.BEFORE_HEAD,
     )

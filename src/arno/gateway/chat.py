@@ -20,11 +20,12 @@ from arno.gateway.core import Gateway
 from arno.gateway.errors import envelope as error_envelope
 from arno.gateway.inflight import Flight, Stop
 from arno.gateway.log import Facts, facts_of
+from arno.ledger.entry import State
 
 RETRY_AFTER_S = 5
 """What a client is told while the gateway shuts down: by then another one serves."""
 
-STOP_STATUS = {Stop.CLIENT_GONE: 499, Stop.SHUTTING_DOWN: 503}
+STATUS_OF = {Stop.CLIENT_GONE: 499, Stop.SHUTTING_DOWN: 503, "bug": 500}
 """Status in the log for an answer that was stopped before its head."""
 
 _LAST_WORDS_S = 2.0
@@ -128,22 +129,29 @@ async def _run(gateway: Gateway, call: Call, down: AsgiDownstream, flight: Fligh
     except asyncio.CancelledError:
         if flight.stop is None:
             raise
-        return _cut_short(call, down, "cancelled", str(flight.stop), STOP_STATUS[flight.stop])
+        return _cut_short(call, down, _state(flight.stop, down), flight.stop)
     except Exception as error:
         # Whatever it is, the client must see neither its text nor a hanging connection.
         gateway.log.bug(
             wall_ns=gateway.clock.wall_ns(), generation_id=call.generation_id, error=error
         )
-        return _cut_short(call, down, "error", "bug", 500)
+        return _cut_short(call, down, "error", "bug")
     finally:
         if flight.stop is not None:
             flight.task.uncancel()
     return facts_of(outcome)
 
 
-def _cut_short(call: Call, down: AsgiDownstream, state: str, reason: str, status: int) -> Facts:
+def _state(stop: Stop, down: AsgiDownstream) -> State:
+    """The ledger's word for an answer that was cut short."""
+    if stop is Stop.CLIENT_GONE:
+        return "cancelled"
+    return "error" if down.status is None else "truncated"
+
+
+def _cut_short(call: Call, down: AsgiDownstream, state: State, reason: str) -> Facts:
     return Facts(
-        status=status if down.status is None else down.status,
+        status=STATUS_OF[reason] if down.status is None else down.status,
         state=state,
         reason=reason,
         generation_id=call.generation_id,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from enum import StrEnum
 
+from arno.engine import call as engine_call
 from arno.gateway.asgi import Receive
 
 
@@ -16,7 +17,7 @@ class Stop(StrEnum):
     """Why a generation was cancelled; also the message of the CancelledError."""
 
     CLIENT_GONE = "client gone"
-    SHUTTING_DOWN = "shutting down"
+    SHUTTING_DOWN = engine_call.SHUTTING_DOWN
 
 
 class Flight:

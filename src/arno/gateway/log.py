@@ -61,6 +61,7 @@ def facts_of(outcome: Outcome) -> Facts:
         input=outcome.input,
         output=outcome.output,
         first_output_ms=outcome.first_output_ms,
+        reason=visible(outcome.reason),
     )
 
 

@@ -61,6 +61,16 @@ def test_r3_i_a_call_without_arguments_gets_an_empty_object(arguments: str | Non
     assert calls_of(answer) == [("a", "now", "{}")]
 
 
+@pytest.mark.parametrize("word", ["length", "content_filter"])
+def test_nothing_is_made_up_for_a_call_that_was_cut_short(word: str) -> None:
+    """Its arguments may just not have begun: {} would be an invented call."""
+    opened = piece(entry("", index=0, id="a", name="now"))
+    assert calls_of(folded(decode(stream(opened, delta(word))))) == [("a", "now", "")]
+    answer = CHAT.decode_response(whole({"tool_calls": [entry("", id="a", name="now")]}, word))
+    assert isinstance(answer, Response)
+    assert calls_of(answer) == [("a", "now", "")]
+
+
 UNATTRIBUTABLE: dict[str, list[dict[str, Any]]] = {
     "arguments before any call": [piece(entry(F))],
     "a name while another call is open": [
@@ -219,6 +229,16 @@ def test_one_id_on_two_indexes_is_two_calls() -> None:
     chunks = [
         piece(entry(F, index=0, id="a", name="f")),
         piece(entry(G, index=1, id="a", name="g")),
+    ]
+    body = stream(*chunks, delta("tool_calls"))
+    assert calls_of(folded(decode(body))) == [("a", "f", F), ("a", "g", G)]
+
+
+def test_one_id_on_two_indexes_is_told_apart_by_index() -> None:
+    chunks = [
+        piece(entry("", index=0, id="a", name="f"), entry("", index=1, id="a", name="g")),
+        piece(entry('{"x"', index=0, id="a"), entry('{"y"', index=1, id="a")),
+        piece(entry(":1}", index=0, id="a"), entry(":2}", index=1, id="a")),
     ]
     body = stream(*chunks, delta("tool_calls"))
     assert calls_of(folded(decode(body))) == [("a", "f", F), ("a", "g", G)]

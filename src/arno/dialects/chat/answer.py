@@ -15,7 +15,7 @@ from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.parts import Part, ToolCallPart
 from arno.canon.response import Choice, FinishReason, Response
 from arno.dialects.chat.failures import decode_error
-from arno.dialects.chat.reasons import canonical_reason, wire_reason
+from arno.dialects.chat.reasons import CUT_SHORT, canonical_reason, wire_reason
 from arno.dialects.chat.residue import (
     Document,
     give,
@@ -85,11 +85,12 @@ def _decode_choice(choice: Json, position: int) -> Choice | Failure:
     parts, rest = decode_turn(message)
     if any(note(part.ext, "member") == "tool_calls" for part in parts):
         return invalid(f"choice {position} holds a tool call that cannot be read")
-    parts = tuple(_with_arguments(part) for part in parts)
     has_calls = any(isinstance(part, ToolCallPart) for part in parts)
     reason = canonical_reason(word, has_calls=has_calls) if isinstance(word, str) and word else None
     if reason is None and has_calls:
         reason = FinishReason.TOOL_CALLS
+    if reason not in CUT_SHORT:
+        parts = tuple(_with_arguments(part) for part in parts)
     if reason is FinishReason.ERROR:
         return Failure(
             FailureKind.SERVER,
@@ -110,7 +111,7 @@ def _decode_choice(choice: Json, position: int) -> Choice | Failure:
 
 
 def _with_arguments(part: Part) -> Part:
-    """A call without arguments has the arguments {} (R3 i)."""
+    """A whole call without arguments has the arguments {} (R3 i)."""
     if isinstance(part, ToolCallPart) and not part.arguments and part.kind == "function":
         return msgspec.structs.replace(part, arguments="{}")
     return part

@@ -25,6 +25,9 @@ CANONICAL: dict[str, FinishReason] = {
 }
 """Lower-cased wire word to canonical reason; a word that is not here means OTHER."""
 
+CUT_SHORT = frozenset({FinishReason.LENGTH, FinishReason.CONTENT_FILTER})
+"""Reasons after which what was said last may lack its end."""
+
 
 def canonical_reason(word: str, *, has_calls: bool) -> FinishReason:
     """The canonical reason for a wire word.

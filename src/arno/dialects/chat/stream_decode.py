@@ -39,7 +39,7 @@ from arno.dialects.base import Batch
 from arno.dialects.chat.content import decode_block
 from arno.dialects.chat.failures import decode_error
 from arno.dialects.chat.reasoning import DETAILS, decode_detail, is_readable, text_member
-from arno.dialects.chat.reasons import canonical_reason
+from arno.dialects.chat.reasons import CUT_SHORT, canonical_reason
 from arno.dialects.chat.residue import (
     DIALECT,
     integer,
@@ -215,10 +215,9 @@ class ChatStreamDecoder:
             yield from self._choice_end(choice, word, wire)
 
     def _choice_end(self, choice: _Choice, word: str, wire: Mapping[str, Json]) -> Iterator[Event]:
-        yield from self._end_parts(choice)
+        reason = canonical_reason(word, has_calls=bool(choice.assembler.calls))
+        yield from self._end_parts(choice, whole=reason not in CUT_SHORT)
         choice.finished = True
-        has_calls = bool(choice.assembler.calls)
-        reason = canonical_reason(word, has_calls=has_calls)
         native = text(wire.get("native_finish_reason")) or word
         if reason is FinishReason.ERROR:
             message = f"upstream ended the answer with an error ({native})"
@@ -227,8 +226,12 @@ class ChatStreamDecoder:
             self._regular = False
         yield ChoiceEnd(choice.number, reason, native)
 
-    def _end_parts(self, choice: _Choice) -> Iterator[Event]:
-        """Close what is open. A call whose id never came gets one from its position."""
+    def _end_parts(self, choice: _Choice, *, whole: bool) -> Iterator[Event]:
+        """Close what is open. A call whose id never came gets one from its position.
+
+        A whole call without arguments has the arguments {}; one that was cut short may have lost
+        them, so nothing is made up for it.
+        """
         for call in choice.assembler.calls:
             if not call.announced:
                 if call.name is None:
@@ -236,7 +239,8 @@ class ChatStreamDecoder:
                 call.id = call.id or f"call_{call.position}"
                 self._regular = False
                 yield from self._announce(choice, call)
-            if call in choice.call_parts and not call.arguments and call.kind == "function":
+            bare = call in choice.call_parts and not call.arguments
+            if whole and bare and call.kind == "function":
                 self._regular = False
                 call.arguments.append("{}")
                 yield PartDelta(choice.call_parts[call], Slot.ARGUMENTS, "{}")
@@ -263,7 +267,7 @@ class ChatStreamDecoder:
 
     def _late_end(self, choice: _Choice) -> Iterator[Event]:
         """Parts that came after the finish, or a host that never says why it ends."""
-        yield from self._end_parts(choice)
+        yield from self._end_parts(choice, whole=True)
         if not choice.finished and choice.assembler.calls:
             yield ChoiceEnd(choice.number, FinishReason.TOOL_CALLS, None)
 

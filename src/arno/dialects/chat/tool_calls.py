@@ -184,6 +184,9 @@ class CallAssembler:
         call = self._by_id.get(fragment.id or "")
         if call is None:
             return None
+        there = None if fragment.index is None else self._by_index.get(fragment.index)
+        if there is not None and there.id == fragment.id:
+            return there
         new_index = fragment.index is not None and fragment.index not in self._by_index
         if new_index and fragment.name is not None and call.wire_index is not None:
             return None
