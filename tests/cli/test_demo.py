@@ -44,9 +44,8 @@ def test_it_says_what_was_read_back(shown):
 
 def test_it_ends_with_three_lines_on_how_to_go_on(shown):
     last = shown.rstrip().splitlines()[-3:]
-    assert [word in line for word, line in zip(("arno serve", "export", "OpenAI("), last)] == [
-        True
-    ] * 3
+    for word, line in zip(("arno serve", "export", "OpenAI("), last, strict=True):
+        assert word in line
 
 
 def test_without_a_terminal_it_writes_plain_lines(shown):

@@ -1,4 +1,4 @@
-"""`arno serve` and `arno replay` as processes: first line, drain, refusals, bytes (case 0, item 1)."""
+"""`arno serve` and `arno replay` as processes: first line, drain, refusals, bytes (case 0)."""
 
 import json
 import signal
@@ -41,6 +41,12 @@ def post(url, body, **headers):
             return error.code, error.headers, error.read()
 
 
+def models_of(url):
+    """The ids of the models that are listed."""
+    with urllib.request.urlopen(f"{url}/v1/models", timeout=30) as answer:
+        return [model["id"] for model in json.load(answer)["data"]]
+
+
 @pytest.mark.parametrize("name", CASSETTES)
 @pytest.mark.parametrize("verb", ["serve", "replay"])
 def test_both_bodies_are_byte_identical(verb, name, tmp_path):
@@ -56,17 +62,14 @@ def test_both_bodies_are_byte_identical(verb, name, tmp_path):
 
 def test_the_built_in_models_are_served_by_default(tmp_path):
     with server("serve", "--data", tmp_path) as (_, url):
-        with urllib.request.urlopen(f"{url}/v1/models", timeout=30) as answer:
-            models = json.load(answer)["data"]
-    assert [model["id"] for model in models] == ["arno/harbour-1"]
+        assert models_of(url) == ["arno/harbour-1"]
 
 
 def test_a_cassettes_models_replace_the_built_in_ones(tmp_path):
     path, _ = recorded(BUILT_IN, tmp_path)
     path.write_bytes(path.read_bytes().replace(b"arno/harbour-1", b"other/model-no1"))
     with server("serve", "--cassette", path, "--data", tmp_path / "d") as (_, url):
-        with urllib.request.urlopen(f"{url}/v1/models", timeout=30) as answer:
-            assert [model["id"] for model in json.load(answer)["data"]] == ["other/model-no1"]
+        assert models_of(url) == ["other/model-no1"]
 
 
 @pytest.mark.parametrize("verb", ["serve", "replay"])
