@@ -140,8 +140,7 @@ def cpu_row(running: Bench, effort: Effort, case: Case, kind: str) -> Row:
             cost, rate = _window(running.upstream, server, effort.window_s, case.work)
             samples.append(cost)
             rates.append(rate)
-        # Our own questions are connections too: one a count.
-        opened = counts(running.upstream).connections - before - 2 * effort.windows - 1
+        opened = counts(running.upstream).connections - before
     if opened > case.clients:
         raise BenchmarkError(f"{opened} upstream connections for {case.clients} clients")
     return Row(
@@ -171,11 +170,12 @@ def _state(upstream: Server, server: Server, work: str) -> tuple[int, int, float
 
 
 def latency_rows(running: Bench, effort: Effort) -> Iterator[Row]:
-    """Time to the first byte and per event, without and with the gateway."""
+    """Time to the first byte and per event: without a gateway, the floor, and both ways."""
     direct = _latency(running.upstream.url, "up", effort)
     yield from _spreads("directly from the upstream", direct, None)
-    for kind in KINDS:
-        yield from _spreads(kind, _latency(running.gateway.url, kind, effort), direct)
+    for kind in (FLOOR, *KINDS):
+        url = running.floor.url if kind == FLOOR else running.gateway.url
+        yield from _spreads(kind, _latency(url, kind, effort), direct)
 
 
 def _latency(url: str, kind: str, effort: Effort) -> Tally:

@@ -41,7 +41,7 @@ class Line(Protocol):
 
 
 class Counts(msgspec.Struct):
-    """What was done so far. streams: those written to their end; connections: accepted ones."""
+    """What was done so far. streams: those written to their end; connections: those that asked."""
 
     connections: int = 0
     requests: int = 0
@@ -101,7 +101,7 @@ class Upstream(asyncio.Protocol):
         self._transport: Line | None = None
         self._pieces: list[bytes] = []
         self._timer: asyncio.Handle | None = None
-        counts.connections += 1
+        self._asked = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
@@ -130,6 +130,8 @@ class Upstream(asyncio.Protocol):
             self._write(_answer(json.dumps(msgspec.to_builtins(self._counts))))
             return
         self._counts.requests += 1
+        self._counts.connections += not self._asked
+        self._asked = True
         found = _MODEL.search(body)
         script = self._scripts.get(found[1].decode()) if found else None
         if script is None:

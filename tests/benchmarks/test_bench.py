@@ -1,5 +1,8 @@
 """The benchmarks run and measure what they say; how long anything takes is tested nowhere."""
 
+import itertools
+
+import msgspec
 import pytest
 
 from arno.dialects import DIALECTS
@@ -96,6 +99,7 @@ def test_the_upstream_counts_what_it_wrote(upstream, script, streamed, events):
     written = after.events - before.events
     assert events * (answers - 2) <= written <= events * answers
     assert (after.streams - before.streams > 0) is streamed
+    assert after.connections - before.connections == 2
 
 
 def test_a_bad_answer_is_never_measured(upstream):
@@ -111,6 +115,17 @@ def test_a_process_that_ends_at_once_is_told():
             first_line(child)
     finally:
         stop(child)
+
+
+def test_connections_that_are_not_kept_are_told(running, monkeypatch):
+    asked = itertools.count(0, 1000)
+
+    def forgetful(upstream):
+        return msgspec.structs.replace(counts(upstream), connections=next(asked))
+
+    monkeypatch.setattr(serving, "counts", forgetful)
+    with pytest.raises(BenchmarkError, match="upstream connections for 32 clients"):
+        serving.cpu_row(running, TINY, serving.CASES[0], serving.FLOOR)
 
 
 def test_work_that_does_not_come_is_told(running, monkeypatch):
