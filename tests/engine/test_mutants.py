@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from arno.canon.events import ResponseEnd
-from arno.engine import attempts, delivery, engine
+from arno.engine import attempts, delivery, engine, plan
 from arno.exchange import driver, machine
 from tests.engine import test_cancel, test_faults, test_flow, test_hold, test_rows
 from tests.engine.harness import DONE, HELLO
@@ -19,7 +19,7 @@ from tests.transport.upstream import Script
 class SettlesLate(engine.Generation):
     """Says the end first and enters it afterwards."""
 
-    async def _finish(self, step, exchange, candidate):
+    async def _finish(self, step, exchange, plan):
         await self.delivery.stream(step.output, ())
         self.settle()
         await self.delivery.end()
@@ -171,8 +171,8 @@ MUTANTS = [
         lambda: test_flow.test_the_ledger_knows_the_answer_before_the_client_reads_its_end("plain"),
     ),
     (engine, "Generation", SettlesTwice, lambda: LEAVES("after the end, while it drains")),
-    (engine, "Exchange", InventsSuccess, lambda: failed_stream("a clean end without a finish")),
-    (engine, "Exchange", SwallowsTheBreak, lambda: failed_stream("a reset")),
+    (plan, "Exchange", InventsSuccess, lambda: failed_stream("a clean end without a finish")),
+    (plan, "Exchange", SwallowsTheBreak, lambda: failed_stream("a reset")),
     (
         engine,
         "Delivery",

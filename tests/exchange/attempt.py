@@ -31,7 +31,10 @@ WRITERS = {
 
 
 def exchange(row="silent", *, streamed=True, limits=DEFAULT_LIMITS):
-    spare = Encode(CHAT, STAMP, no_price, streamed=True, include_usage=True)
+
+    def spare():
+        return Encode(CHAT, STAMP, no_price, streamed=True, include_usage=True)
+
     return Exchange(CHAT, WRITERS[row](), streamed=streamed, spare=spare, limits=limits)
 
 

@@ -92,7 +92,8 @@ class Delivery:
             return
         self._busy = True
         try:
-            await self._settle_beat()
+            if self._beat is not None:
+                await self._settle_beat()
             if not self.head_sent:
                 self.head_sent = True
                 await self._down.head(200, (STREAM_TYPE, *headers))

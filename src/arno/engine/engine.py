@@ -14,28 +14,22 @@ from contextlib import aclosing
 import msgspec
 
 from arno.canon.failure import Failure, FailureKind, Stage
-from arno.canon.usage import Usage
 from arno.dialects import DIALECTS
-from arno.dialects.base import Dialect, Headers, Pricer, Stamp
-from arno.engine.attempts import LEDGER_DOWN, Attempt, Book, day_of
+from arno.dialects.base import Dialect, Headers
+from arno.engine.attempts import LEDGER_DOWN, Attempt, Book
 from arno.engine.call import SHUTTING_DOWN, Call, Downstream, Outcome
 from arno.engine.delivery import Delivery, Pace
+from arno.engine.plan import Plan, stamp_for
 from arno.exchange.clock import Clock, LoopClock
 from arno.exchange.driver import Deadlines, run
 from arno.exchange.machine import Exchange, Limits, Step
-from arno.exchange.writers import Encode, Restamp, Verbatim, Writer
-from arno.ledger.money import format_usd
 from arno.ledger.ports import RecordNotDurable, Sink
 from arno.ledger.price import PriceTable
-from arno.ledger.settle import settle_cost
 from arno.providers import Candidate, Catalogue
 from arno.routing.candidates import choose
 from arno.routing.failover import may_go_on
-from arno.transport.base import HttpRequest, Transport
-from arno.version import VERSION
+from arno.transport.base import Transport
 from arno.wire import json
-
-USER_AGENT = ("user-agent", f"arno/{VERSION}")
 
 
 class EngineSettings(msgspec.Struct, frozen=True):
@@ -130,14 +124,15 @@ class Generation:
     async def _attempt(self, candidate: Candidate) -> Failure | None:
         """One exchange; None if the client has been told how it ended."""
         engine, clock = self._engine, self._engine.clock
-        exchange = self._exchange(candidate)
+        plan = Plan(self._call, candidate, self._dialect, engine.prices)
+        exchange = plan.exchange(engine.settings.limits)
         attempt = Attempt(
             candidate, exchange.seen, started_ns=clock.wall_ns(), started=clock.monotonic()
         )
         self.book.attempts.append(attempt)
         steps = run(
             engine.transports[candidate.endpoint.transport],
-            self._request(candidate),
+            plan.request(engine.upstream_key(candidate.endpoint.slug)),
             exchange,
             deadlines=engine.settings.deadlines,
             clock=clock,
@@ -147,7 +142,7 @@ class Generation:
                 async for step in steps:
                     if attempt.first_byte is None:
                         attempt.first_byte = clock.monotonic()
-                    if not await self._deliver(step, exchange, candidate):
+                    if not await self._deliver(step, exchange, plan):
                         return exchange.seen.failure
                     if exchange.seen.complete:
                         attempt.ended = clock.monotonic()
@@ -156,7 +151,7 @@ class Generation:
                 attempt.ended = clock.monotonic()
         return exchange.seen.failure if not self.delivery.output_sent else None
 
-    async def _deliver(self, step: Step, exchange: Exchange, candidate: Candidate) -> bool:
+    async def _deliver(self, step: Step, exchange: Exchange, plan: Plan) -> bool:
         """Bring one step to the client; False if the attempt failed before any output."""
         seen = exchange.seen
         if seen.failure is not None and not self.delivery.output_sent and not seen.output:
@@ -164,9 +159,10 @@ class Generation:
         if seen.output and self.book.first_output is None:
             self.book.first_output = self._engine.clock.monotonic()
         if exchange.ended:
-            await self._finish(step, exchange, candidate)
+            await self._finish(step, exchange, plan)
         elif self._call.envelope.stream and self._goes_out(step, exchange):
-            await self.delivery.stream(step.output, self._headers(exchange, candidate))
+            headers = () if self.delivery.head_sent else plan.headers(exchange)
+            await self.delivery.stream(step.output, headers)
         return True
 
     def _goes_out(self, step: Step, exchange: Exchange) -> bool:
@@ -175,19 +171,18 @@ class Generation:
             return True
         return not self.delivery.hold(step.output)
 
-    async def _finish(self, step: Step, exchange: Exchange, candidate: Candidate) -> None:
+    async def _finish(self, step: Step, exchange: Exchange, plan: Plan) -> None:
         """The end of an answer that has output: settle, then say it."""
-        headers = self._headers(exchange, candidate)
-        output = step.output
+        headers = plan.headers(exchange)
         try:
             self.settle()
         except RecordNotDurable:
             await self._unsettled(headers)
             return
         if self._call.envelope.stream:
-            await self.delivery.stream(output, headers)
+            await self.delivery.stream(step.output, headers)
         else:
-            await self.delivery.whole(200, output, headers)
+            await self.delivery.whole(200, step.output, headers)
         await self.delivery.stop()
         await self.delivery.end()
 
@@ -228,7 +223,7 @@ class Generation:
 
     def _failure_frame(self, failure: Failure) -> bytes:
         last = self.book.last
-        stamp = self._stamp(None if last is None else last.candidate)
+        stamp = stamp_for(self._call, None if last is None else last.candidate)
         failure = msgspec.structs.replace(failure, stage=Stage.MID_STREAM)
         return self._dialect.stream_failure(failure, stamp)
 
@@ -253,71 +248,3 @@ class Generation:
         if self._settled is None:
             raise RuntimeError("the generation is not settled")
         return self._settled
-
-    def _exchange(self, candidate: Candidate) -> Exchange:
-        envelope = self._call.envelope
-        stamp = self._stamp(candidate)
-        pricer = self._pricer(candidate)
-        writer: Writer
-        if candidate.endpoint.contract:
-            writer = Verbatim(self._dialect, stamp)
-        else:
-            writer = Restamp(self._dialect, stamp, pricer, include_usage=envelope.include_usage)
-        return Exchange(
-            self._dialect,
-            writer,
-            streamed=envelope.stream,
-            spare=Encode(
-                self._dialect,
-                stamp,
-                pricer,
-                streamed=True,
-                include_usage=envelope.include_usage,
-            ),
-            finish_optional=candidate.endpoint.finish_optional,
-            limits=self._engine.settings.limits,
-        )
-
-    def _stamp(self, candidate: Candidate | None) -> Stamp:
-        return Stamp(
-            id=self._call.generation_id,
-            model=self._call.envelope.model,
-            provider=None if candidate is None else candidate.endpoint.name,
-            created=self._call.created_ns // 1_000_000_000,
-        )
-
-    def _pricer(self, candidate: Candidate) -> Pricer:
-        day = day_of(self._call.created_ns)
-
-        def price(usage: Usage, served_by: str | None) -> str | None:
-            charge = settle_cost(
-                usage,
-                self._engine.prices,
-                endpoint=candidate.endpoint.slug,
-                served_by=served_by,
-                model=candidate.model,
-                at=day,
-            )
-            return None if charge.nano is None else format_usd(charge.nano)
-
-        return price
-
-    def _request(self, candidate: Candidate) -> HttpRequest:
-        endpoint, envelope = candidate.endpoint, self._call.envelope
-        body = self._dialect.edit_request(
-            self._call.body,
-            model=None if candidate.upstream_model == envelope.model else candidate.upstream_model,
-            contract=endpoint.contract,
-            ask_usage=envelope.stream and endpoint.stream_usage,
-        )
-        accept = "text/event-stream" if envelope.stream else "application/json"
-        headers = [("content-type", "application/json"), ("accept", accept), USER_AGENT]
-        key = self._engine.upstream_key(endpoint.slug)
-        if key is not None:
-            headers.append(("authorization", f"Bearer {key}"))
-        url = endpoint.base_url + self._dialect.path
-        return HttpRequest("POST", url, (*headers, *self._call.forward), body)
-
-    def _headers(self, exchange: Exchange, candidate: Candidate) -> Headers:
-        served_by = exchange.seen.served_by or candidate.endpoint.name
-        return (("x-provider-name", served_by),)

@@ -13,6 +13,7 @@ given for every attempt, whatever the upstream does.
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
 
 import msgspec
 
@@ -51,18 +52,25 @@ DEFAULT_LIMITS = Limits()
 
 
 class Step(msgspec.Struct, frozen=True, gc=False):
-    """What one read of the upstream led to: bytes for the client, and their meaning."""
+    """What one read of the upstream led to: bytes for the client, and their meaning.
+
+    is_alive: it held more than signs of life (comments do not feed the idle deadline).
+    """
 
     output: bytes
     events: tuple[Event, ...]
-
-    @property
-    def is_alive(self) -> bool:
-        """True if it held more than signs of life (comments do not feed the idle deadline)."""
-        return any(not isinstance(event, KeepAlive) for event in self.events)
+    is_alive: bool = False
 
 
 NOTHING = Step(b"", ())
+
+
+class Body(Enum):
+    """How the body is read."""
+
+    REFUSED = "refused"
+    STREAM = "stream"
+    WHOLE = "whole"
 
 
 class Seen(msgspec.Struct):
@@ -81,7 +89,12 @@ class Seen(msgspec.Struct):
 
 
 class Exchange:
-    """One attempt. streamed: a stream was asked for; spare: the writer for the other shape."""
+    """One attempt. streamed: a stream was asked for; spare: makes the writer for a whole answer
+    to that.
+
+    Nothing here refers back to itself, so that an answer of any size is freed when it ends and
+    not when the garbage collector comes by.
+    """
 
     def __init__(
         self,
@@ -89,14 +102,14 @@ class Exchange:
         writer: Writer,
         *,
         streamed: bool,
-        spare: Writer | None = None,
+        spare: Callable[[], Writer] | None = None,
         finish_optional: bool = False,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         self.seen = Seen()
         self._dialect = dialect
         self._writer = writer
-        self._spare = spare or writer
+        self._spare = spare
         self._streamed = streamed
         self._limits = limits
         self._headers: Headers = ()
@@ -104,8 +117,7 @@ class Exchange:
         self._decoder = dialect.stream_decoder(finish_optional=finish_optional)
         self._pieces: list[bytes] = []
         self._size = 0
-        self._data: Callable[[bytes], Step] = self._collect
-        self._end: Callable[[], Step] = self._end_whole
+        self._body = Body.WHOLE
 
     @property
     def ended(self) -> bool:
@@ -120,22 +132,28 @@ class Exchange:
             return self._fail(FailureKind.UNAVAILABLE, f"upstream answered {status}, a redirect")
         content_type = next((v for k, v in headers if k == "content-type"), "")
         if status < 300 and content_type.lower().startswith(EVENT_STREAM):
-            self._data, self._end = self._stream, self._end_stream
+            self._body = Body.STREAM
             if not self._streamed:
                 return self._fail(
                     FailureKind.INVALID_ANSWER, "upstream sent a stream that was not asked for"
                 )
         elif status >= 400:
-            self._end = self._end_refused
+            self._body = Body.REFUSED
         return NOTHING
 
     def data(self, chunk: bytes) -> Step:
         """Body bytes."""
-        return NOTHING if self.ended else self._data(chunk)
+        if self.ended:
+            return NOTHING
+        return self._stream(chunk) if self._body is Body.STREAM else self._collect(chunk)
 
     def end(self) -> Step:
         """The body ended as announced."""
-        return NOTHING if self.ended else self._end()
+        if self.ended:
+            return NOTHING
+        if self._body is Body.STREAM:
+            return self._end_stream()
+        return self._end_refused() if self._body is Body.REFUSED else self._end_whole()
 
     def broken(self, failure: Failure) -> Step:
         """The attempt ended below the dialect: no connection, a cut, a deadline."""
@@ -184,16 +202,19 @@ class Exchange:
     def _step(self, batches: list[Batch] | tuple[Batch, ...]) -> Step:
         output: list[bytes] = []
         events: list[Event] = []
+        alive = False
         for batch in batches:
             for event in batch.events:
-                self._note(event)
+                alive = self._note(event) or alive
             events.extend(batch.events)
             output.append(self._writer.batch(batch))
-        return Step(b"".join(output), tuple(events))
+        return Step(b"".join(output), tuple(events), alive)
 
-    def _note(self, event: Event) -> None:
-        """Keep what the ledger and the failover rule need."""
+    def _note(self, event: Event) -> bool:
+        """Keep what the ledger and the failover rule need; False for a mere sign of life."""
         seen = self.seen
+        if isinstance(event, KeepAlive):
+            return False
         if isinstance(event, PartStart):
             seen.output = True
         elif isinstance(event, UsageUpdate):
@@ -208,12 +229,14 @@ class Exchange:
             seen.complete = True
         elif isinstance(event, StreamError):
             seen.failure = event.failure
+        return True
 
     def _collect(self, chunk: bytes) -> Step:
         self._size += len(chunk)
-        limit = MAX_REFUSAL if (self.seen.status or 0) >= 400 else self._limits.whole
+        refused = self._body is Body.REFUSED
+        limit = MAX_REFUSAL if refused else self._limits.whole
         if self._size > limit:
-            if limit == MAX_REFUSAL:
+            if refused:
                 return self._end_refused()
             return self._fail(FailureKind.INVALID_ANSWER, f"answer larger than {limit} bytes")
         self._pieces.append(chunk)
@@ -234,8 +257,8 @@ class Exchange:
         events = tuple(unfold(response))
         for event in events:
             self._note(event)
-        writer = self._spare if self._streamed else self._writer
-        return Step(writer.whole(body, response), events)
+        writer = self._spare() if self._streamed and self._spare else self._writer
+        return Step(writer.whole(body, response), events, is_alive=True)
 
 
 def _is_last(batch: Batch) -> bool:

@@ -96,6 +96,8 @@ def _check(members: _Members) -> None:
 
 def edit_request(body: bytes, *, model: str | None, contract: bool, ask_usage: bool) -> bytes:
     """The request for an upstream of the same dialect; `body` itself where nothing changes."""
+    if contract and model is None:
+        return body
     members = _MAP_DECODER.decode(body)
     changed = False
     if model is not None and msgspec.json.decode(members["model"]) != model:

@@ -108,25 +108,14 @@ class ChatStreamEncoder:
         self._told: set[int] = set()
         self._finish: Document | None = None
         self._usage: Usage | None = None
-        self._encoders: dict[type, Callable[[Any], bytes]] = {
-            ResponseStart: self._start,
-            PartStart: self._part_start,
-            PartDelta: self._part_delta,
-            ChoiceEnd: self._choice_end,
-            UsageUpdate: self._keep_usage,
-            ResponseEnd: self._response_end,
-            StreamError: self._error,
-            KeepAlive: lambda event: HEARTBEAT,
-            Opaque: self._opaque,
-        }
 
     def feed(self, events: Sequence[Event]) -> bytes:
         """The frames that say `events`; part ends need no word in this dialect."""
         pieces: list[bytes] = []
         for event in events:
-            encode = self._encoders.get(type(event))
+            encode = _ENCODERS.get(type(event))
             if encode is not None:
-                pieces.append(encode(event))
+                pieces.append(encode(self, event))
         return b"".join(pieces)
 
     def _start(self, event: ResponseStart) -> bytes:
@@ -303,3 +292,18 @@ def _opaque_delta(part: OpaquePart) -> Document:
     if member == "audio":
         return {"audio": part.document}
     return {member or "content": [part.document]}
+
+
+_ENCODERS: dict[type, Callable[[ChatStreamEncoder, Any], bytes]] = {
+    ResponseStart: ChatStreamEncoder._start,
+    PartStart: ChatStreamEncoder._part_start,
+    PartDelta: ChatStreamEncoder._part_delta,
+    ChoiceEnd: ChatStreamEncoder._choice_end,
+    UsageUpdate: ChatStreamEncoder._keep_usage,
+    ResponseEnd: ChatStreamEncoder._response_end,
+    StreamError: ChatStreamEncoder._error,
+    KeepAlive: lambda encoder, event: HEARTBEAT,
+    Opaque: ChatStreamEncoder._opaque,
+}
+"""Event to what says it; a table of functions, since bound methods would keep every encoder in
+a cycle."""
