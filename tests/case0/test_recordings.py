@@ -13,7 +13,7 @@ from arno.cassette.govcr import dump
 from arno.cassette.index import asked_models
 from arno.cassette.recordings import built_in, built_in_cassette
 from arno.cassette.timing import chunks_of, is_current
-from arno.gateway.core import price_table
+from arno.engine.prices import price_table
 from arno.ledger.money import parse_usd
 from arno.ledger.price import price
 from arno.providers import load_catalogue

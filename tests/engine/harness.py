@@ -17,9 +17,9 @@ from collections.abc import Callable
 from arno.dialects import DIALECTS
 from arno.engine import Call, Caller, Engine, EngineSettings, Outcome
 from arno.engine.delivery import Pace
+from arno.engine.prices import price_table
 from arno.exchange.driver import Deadlines
 from arno.exchange.machine import Limits
-from arno.gateway.core import price_table
 from arno.ledger.entry import ExchangeEntry, GenerationEntry, LedgerRecord
 from arno.providers import Catalogue, Tables, load_catalogue
 from arno.store.memory import MemorySink

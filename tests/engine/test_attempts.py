@@ -5,10 +5,10 @@ import pytest
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.usage import Usage
 from arno.dialects import DIALECTS
-from arno.engine.attempts import Attempt, Book, day_of, state_of
+from arno.engine.attempts import Attempt, Book, state_of
 from arno.engine.call import Call, Caller
+from arno.engine.prices import day_of, price_table
 from arno.exchange.machine import Seen
-from arno.gateway.core import price_table
 from tests.engine.harness import MODEL, catalogue_of, chat_body
 
 CATALOGUE = catalogue_of(("a", "http://a", False), ("b", "http://b", False))
@@ -52,7 +52,10 @@ def book(*seen, cancelled=False):
         Attempt(candidate, one, started_ns=1_800_000_000_000_000_000, started=10.0)
         for candidate, one in zip(CANDIDATES, seen, strict=False)
     ]
-    return Book(call=call, started=10.0, attempts=attempts, cancelled=cancelled)
+    made = Book(call=call, started=10.0, attempts=attempts)
+    if cancelled:
+        made.cancel()
+    return made
 
 
 def record(*seen, **options):
@@ -81,6 +84,20 @@ def test_a_generation_costs_what_its_attempts_are_known_to_cost(name):
     assert (sum(known) if known else None) == nano
 
 
+@pytest.mark.parametrize("first", [USED, REPORTED])
+@pytest.mark.parametrize("last", [Seen(output=True), Seen(complete=True)])
+def test_an_answer_of_unknown_cost_makes_the_sum_unknown(first, last):
+    """What a failed attempt is known to have cost says nothing about the answer's."""
+    made = record(Seen(usage=first), last).generation
+    assert (made.cost_nano, made.cost_basis) == (None, "unpriced")
+
+
+def test_anomalies_of_every_attempt_are_kept():
+    odd = Usage(input=0, output=0, cost="free")
+    made = record(Seen(usage=odd), Seen(usage=USED)).generation
+    assert set(made.anomalies) == {"reported_cost_unreadable", "zero_usage"}
+
+
 def test_a_generation_without_an_attempt_was_refused_or_left():
     assert record().generation.state == "refused"
     left = record(cancelled=True).generation
@@ -97,11 +114,11 @@ def test_times_are_milliseconds_and_unknown_ones_are_none():
 def test_the_outcome_says_what_the_ledger_says():
     kept = book(Seen(usage=USED, complete=True, served_by="Host"))
     made = kept.record(price_table(CATALOGUE), 12.5)
-    outcome = kept.outcome(made, 12.5)
+    outcome = kept.outcome(made)
     entry = made.generation
     assert (outcome.state, outcome.status, outcome.attempts) == ("success", 200, 1)
     assert (outcome.cost_nano, outcome.served_by) == (entry.cost_nano, "Host")
-    assert (outcome.input, outcome.output, outcome.duration_ms) == (10, 5, 2500)
+    assert (outcome.input, outcome.output) == (10, 5)
 
 
 @pytest.mark.parametrize(

@@ -363,20 +363,20 @@ def test_no_heartbeat_comes_after_the_end():
 @pytest.mark.parametrize("contract", [True, False], ids=["contract", "plain"])
 def test_what_is_held_is_bounded(contract):
     """R12: beyond it the head goes out; every byte once and in order."""
-    comment = b": " + b"x" * 98 + b"\n\n"
 
     async def main():
         gate = asyncio.Event()
-        script = Script.sse(*[comment] * 30, gate, *GOOD)
+        fillers = [chunk({"role": "assistant"}, pad=f"{n:02}" + "x" * 98) for n in range(30)]
+        script = Script.sse(*fillers, gate, *GOOD)
         async with Scene(script, pace=Pace(held_bytes=1000), contract=contract) as scene:
             scene.begin()
-            await scene.read(comment * 30)
-            assert scene.client.bytes == comment * 30
+            await scene.read(b"".join(fillers))
             gate.set()
             await scene.done()
-            assert scene.client.bytes.count(comment) == 30
+            pads = [document["pad"][:2] for document in scene.client.documents[:30]]
+            assert pads == [f"{n:02}" for n in range(30)]
             assert scene.client.is_done
-            assert len(scene.client.documents) == (4 if contract else 3)
+            assert len(scene.client.documents) == 30 + (4 if contract else 3)
 
     asyncio.run(main())
 
@@ -396,12 +396,28 @@ def test_what_is_held_leaves_at_once_when_one_read_is_over_the_bound():
     asyncio.run(main())
 
 
-def test_after_the_held_bytes_went_out_nothing_is_switched():
-    """The client has read of this attempt, so another one may not begin anew."""
+def test_comments_never_cost_the_failover():
+    """Section 4.5: signs of life beyond the bound are dropped; another candidate may serve."""
 
     async def main():
         comment = b": " + b"x" * 98 + b"\n\n"
         bad = Script.sse(*[comment] * 30, end=End.CUT)
+        async with Scene(bad, Script.sse(*GOOD), pace=Pace(held_bytes=1000)) as scene:
+            scene.begin()
+            await scene.done()
+            assert scene.client.is_done
+            assert b"xxx" not in scene.client.bytes
+            assert [e.state for e in scene.bench.exchanges] == ["error", "success"]
+
+    asyncio.run(main())
+
+
+def test_after_the_held_bytes_went_out_nothing_is_switched():
+    """The client has read of this attempt, so another one may not begin anew."""
+
+    async def main():
+        filler = chunk({"role": "assistant"}, pad="x" * 98)
+        bad = Script.sse(*[filler] * 30, end=End.CUT)
         async with Scene(bad, Script.sse(*GOOD), pace=Pace(held_bytes=1000)) as scene:
             scene.begin()
             await scene.done()

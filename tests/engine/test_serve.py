@@ -113,8 +113,8 @@ def test_a_missing_end_mark_is_added():
 
 def test_an_unknown_model_is_refused_with_a_row():
     client, bench, _ = serve(Script.json(answer()), chat_body(model="no/such"))
-    assert client.status == 404
-    assert "no/such" in client.document["error"]["message"]
+    assert client.status == 400
+    assert "no/such is not a valid model ID" in client.document["error"]["message"]
     assert (bench.entry.state, bench.entry.attempts, bench.exchanges) == ("refused", 0, ())
 
 

@@ -25,7 +25,7 @@ def no_price(usage, served_by):
 WRITERS = {
     "contract": lambda: Verbatim(CHAT, STAMP),
     "plain": lambda: Restamp(CHAT, STAMP, no_price, include_usage=True),
-    "encode": lambda: Encode(CHAT, STAMP, no_price, streamed=True, include_usage=True),
+    "encode": lambda: Encode(CHAT, STAMP, no_price, include_usage=True),
     "silent": Silent,
 }
 
@@ -33,7 +33,7 @@ WRITERS = {
 def exchange(row="silent", *, streamed=True, limits=DEFAULT_LIMITS):
 
     def spare():
-        return Encode(CHAT, STAMP, no_price, streamed=True, include_usage=True)
+        return Encode(CHAT, STAMP, no_price, include_usage=True)
 
     return Exchange(CHAT, WRITERS[row](), streamed=streamed, spare=spare, limits=limits)
 

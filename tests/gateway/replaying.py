@@ -12,7 +12,7 @@ import pytest
 from arno.cassette.index import NamedCassette
 from arno.cassette.recordings import built_in
 from arno.engine import Engine
-from arno.gateway.core import price_table
+from arno.engine.prices import price_table
 from arno.providers import load_catalogue
 from arno.store.sink import StoreSink
 from arno.transport.files import load_cassettes

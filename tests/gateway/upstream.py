@@ -12,7 +12,7 @@ import threading
 from contextlib import contextmanager, suppress
 
 from arno.engine import Engine
-from arno.gateway.core import price_table
+from arno.engine.prices import price_table
 from arno.providers import Tables, load_catalogue
 from arno.store.memory import MemorySink
 from arno.transport.live import LivePool

@@ -14,9 +14,9 @@ from arno.cassette.index import NamedCassette
 from arno.cassette.recordings import built_in
 from arno.cli.options import ENVIRON, add_address, add_scale, data_folder
 from arno.engine import Engine
+from arno.engine.prices import price_table
 from arno.gateway import keys, server
 from arno.gateway.app import GatewayApp, create_app
-from arno.gateway.core import price_table
 from arno.gateway.errors import SettingsError
 from arno.gateway.keys import KeyRing
 from arno.gateway.log import RequestLog

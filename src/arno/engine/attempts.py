@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 import msgspec
 
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.engine.call import Call, Outcome
+from arno.engine.prices import charge
 from arno.exchange.machine import Seen
 from arno.ledger.entry import (
     ExchangeEntry,
@@ -18,7 +17,7 @@ from arno.ledger.entry import (
     token_fields,
 )
 from arno.ledger.price import PriceTable
-from arno.ledger.settle import Charge, settle_cost
+from arno.ledger.settle import Charge
 from arno.providers import Candidate
 
 CLIENT_GONE = 499
@@ -45,23 +44,6 @@ def state_of(seen: Seen | None, *, cancelled: bool) -> State:
     return "truncated" if failure.stage is Stage.MID_STREAM else "error"
 
 
-def day_of(ns: int) -> str:
-    """The UTC day of a wall clock time, as price rows name days."""
-    return datetime.fromtimestamp(ns // 1_000_000_000, UTC).date().isoformat()
-
-
-def charge_for(attempt: Attempt, prices: PriceTable) -> Charge:
-    """What an attempt is charged."""
-    return settle_cost(
-        attempt.seen.usage,
-        prices,
-        endpoint=attempt.candidate.endpoint.slug,
-        served_by=attempt.seen.served_by or attempt.candidate.endpoint.name,
-        model=attempt.candidate.model,
-        at=day_of(attempt.started_ns),
-    )
-
-
 class Book(msgspec.Struct):
     """All that one generation leaves behind, gathered while it runs."""
 
@@ -70,16 +52,23 @@ class Book(msgspec.Struct):
     attempts: list[Attempt] = msgspec.field(default_factory=list)
     first_output: float | None = None
     failure: Failure | None = None
-    http_status: int = 200
+    http_status: int | None = None
     cancelled: bool = False
 
-    def interrupt(self, *, shutdown: bool) -> None:
-        """The task was cancelled: the client left, or the gateway stops under the client."""
-        if not shutdown:
-            self.cancelled = True
-        elif self.last is not None and not self.last.seen.complete and not self.last.seen.failure:
-            stage = Stage.MID_STREAM if self.last.seen.output else Stage.BEFORE_OUTPUT
-            self.last.seen.failure = msgspec.structs.replace(STOPPED, stage=stage)
+    def cancel(self) -> None:
+        """The client left."""
+        self.cancelled = True
+        self.http_status = CLIENT_GONE
+
+    def stop(self, failure: Failure, status: int) -> None:
+        """The gateway itself ends the answer; status: what the client sees if no head is out."""
+        if self.http_status is None:
+            self.http_status = status
+        self.failure = failure
+        last = self.last
+        if last is not None and not last.seen.complete and last.seen.failure is None:
+            stage = Stage.MID_STREAM if last.seen.output else Stage.BEFORE_OUTPUT
+            last.seen.failure = msgspec.structs.replace(failure, stage=stage)
 
     @property
     def last(self) -> Attempt | None:
@@ -88,13 +77,17 @@ class Book(msgspec.Struct):
 
     def record(self, prices: PriceTable, now: float) -> LedgerRecord:
         """The ledger record; `now` in seconds of the monotonic clock."""
-        charges = [charge_for(attempt, prices) for attempt in self.attempts]
+        charges = [self._charge(attempt, prices) for attempt in self.attempts]
         exchanges = tuple(
             self._exchange(number, attempt, charge, now)
             for number, (attempt, charge) in enumerate(zip(self.attempts, charges, strict=True), 1)
         )
         generation = self._generation(charges, now)
         return LedgerRecord(generation=generation, exchanges=exchanges)
+
+    def _charge(self, attempt: Attempt, prices: PriceTable) -> Charge:
+        seen = attempt.seen
+        return charge(seen.usage, attempt.candidate, seen.served_by, self.call.created_ns, prices)
 
     def state(self) -> State:
         """How the generation ended. refused: nothing was sent upstream."""
@@ -127,8 +120,7 @@ class Book(msgspec.Struct):
     def _generation(self, charges: list[Charge], now: float) -> GenerationEntry:
         call, last = self.call, self.last
         seen = Seen() if last is None else last.seen
-        charge = _total(charges)
-        state = self.state()
+        total = _total(charges, answered=seen.output or seen.complete)
         failure = seen.failure or self.failure
         first = self.first_output
         return GenerationEntry(
@@ -137,9 +129,9 @@ class Book(msgspec.Struct):
             created_at_ms=call.created_ns // 1_000_000,
             dialect=call.dialect,
             model_requested=call.envelope.model,
-            state=state,
+            state=self.state(),
             streamed=call.envelope.stream,
-            http_status=CLIENT_GONE if state == "cancelled" else self.http_status,
+            http_status=200 if self.http_status is None else self.http_status,
             model_served=seen.model,
             endpoint=None if last is None else last.candidate.endpoint.slug,
             served_by=seen.served_by or (None if last is None else last.candidate.endpoint.name),
@@ -156,12 +148,12 @@ class Book(msgspec.Struct):
             app_title=call.caller.title,
             user=call.envelope.user,
             session_id=call.envelope.session_id,
-            anomalies=charge.anomalies,
-            **cost_fields(charge),
+            anomalies=total.anomalies,
+            **cost_fields(total),
             **token_fields(seen.usage),
         )
 
-    def outcome(self, record: LedgerRecord, now: float) -> Outcome:
+    def outcome(self, record: LedgerRecord) -> Outcome:
         """What the log line tells."""
         entry = record.generation
         return Outcome(
@@ -175,7 +167,6 @@ class Book(msgspec.Struct):
             input=entry.input_tokens,
             output=entry.output_tokens,
             first_output_ms=entry.latency_ms,
-            duration_ms=_ms(self.started, now),
             reason=self._reason(),
         )
 
@@ -190,15 +181,21 @@ class Book(msgspec.Struct):
         )
 
 
-def _total(charges: list[Charge]) -> Charge:
-    """The generation's charge: the last attempt's, plus what failed ones are known to have cost."""
+def _total(charges: list[Charge], *, answered: bool) -> Charge:
+    """The generation's charge: the last attempt's, plus what failed ones are known to have cost.
+
+    answered: the last attempt gave output. If then its cost is not known, neither is the sum; an
+    attempt that gave nothing and told no usage adds nothing.
+    """
     if not charges:
         return Charge(nano=None, basis="unpriced")
     last = charges[-1]
+    anomalies = tuple(dict.fromkeys(word for charge in charges for word in charge.anomalies))
     known = [(charge.nano, charge.basis) for charge in charges if charge.nano is not None]
-    if not known:
-        return last
-    return msgspec.structs.replace(last, nano=sum(nano for nano, _ in known), basis=known[-1][1])
+    if not known or (answered and last.nano is None):
+        return msgspec.structs.replace(last, anomalies=anomalies)
+    nano, basis = sum(nano for nano, _ in known), known[-1][1]
+    return msgspec.structs.replace(last, nano=nano, basis=basis, anomalies=anomalies)
 
 
 def _ms(start: float, end: float) -> int:
@@ -212,6 +209,7 @@ def _maybe_ms(start: float, end: float | None) -> int | None:
 STOPPED = Failure(
     FailureKind.OVERLOADED, "the gateway is shutting down", code="shutting_down", retryable=True
 )
+FAULT = Failure(FailureKind.SERVER, "internal error of the gateway", code="bug")
 LEDGER_DOWN = Failure(
     FailureKind.OVERLOADED,
     "the answer could not be entered into the ledger, so it is not acknowledged",

@@ -15,7 +15,6 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
     key_id: str
     referer: str | None = None
     title: str | None = None
-    user_agent: str | None = None
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,5 +72,4 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     input: int | None
     output: int | None
     first_output_ms: int | None
-    duration_ms: int
     reason: str | None = None

@@ -121,6 +121,9 @@ class Delivery:
 
     def _tick(self) -> None:
         """Time for a sign of life, unless something was written lately."""
+        beat = self._beat
+        if beat is not None and beat.done() and (beat.cancelled() or beat.exception()):
+            return  # the client cannot be written to any more; the engine will notice by itself
         wait = self._pace.beat if self.head_sent else 0.0
         left = self._last + wait - self._clock.monotonic()
         if left <= 0:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
+from math import ceil
 
 import msgspec
 
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.dialects import DIALECTS
 from arno.dialects.base import Dialect, Headers
-from arno.engine.attempts import LEDGER_DOWN, Attempt, Book
+from arno.engine.attempts import FAULT, LEDGER_DOWN, STOPPED, Attempt, Book
 from arno.engine.call import SHUTTING_DOWN, Call, Downstream, Outcome
 from arno.engine.delivery import Delivery, Pace
 from arno.engine.plan import Plan, stamp_for
@@ -28,16 +29,18 @@ from arno.ledger.price import PriceTable
 from arno.providers import Candidate, Catalogue
 from arno.routing.candidates import choose
 from arno.routing.failover import may_go_on
+from arno.routing.verdict import verdict
 from arno.transport.base import Transport
 from arno.wire import json
 
 
 class EngineSettings(msgspec.Struct, frozen=True):
-    """Deadlines per attempt, the client's pace, bounds in bytes."""
+    """Deadlines per attempt, the client's pace, bounds in bytes, attempts for one request."""
 
     deadlines: Deadlines = Deadlines()
     pace: Pace = Pace()
     limits: Limits = Limits()
+    max_attempts: int = 16
 
 
 DEFAULTS = EngineSettings()
@@ -74,7 +77,10 @@ class Engine:
         try:
             await generation.run()
         except asyncio.CancelledError as error:
-            generation.book.interrupt(shutdown=error.args[:1] == (SHUTTING_DOWN,))
+            generation.interrupt(shutdown=error.args[:1] == (SHUTTING_DOWN,))
+            raise
+        except Exception:
+            generation.stop(FAULT)
             raise
         finally:
             generation.settle_quietly()
@@ -104,22 +110,39 @@ class Generation:
 
     async def run(self) -> None:
         """Try candidates until one gives output or none is left."""
-        failure = self._nobody()
+        failures: list[Failure] = []
+        candidates = self._engine.candidates(self._call)
         if self._call.envelope.stream:
             self.delivery.start()
-        for candidate in self._engine.candidates(self._call):
-            reason = await self._attempt(candidate)
-            if reason is None:
+        for candidate in candidates[: self._engine.settings.max_attempts]:
+            failure = await self._attempt(candidate)
+            if failure is None:
                 return
-            failure = reason
-            if self.delivery.output_sent or not may_go_on(reason):
+            failures.append(failure)
+            if self.delivery.output_sent or not may_go_on(failure):
                 break
             self.delivery.forget()
-        await self._refuse(failure)
+        await self._refuse(verdict(failures) if failures else self._nobody())
+
+    def interrupt(self, *, shutdown: bool) -> None:
+        """The task was cancelled: the client left, or the gateway stops under the client."""
+        if shutdown:
+            self.stop(STOPPED)
+        else:
+            self.book.cancel()
+
+    def stop(self, failure: Failure) -> None:
+        """The gateway itself ends the answer."""
+        status, _ = self._dialect.encode_failure(failure)
+        self.book.stop(failure, 200 if self.delivery.head_sent else status)
 
     def _nobody(self) -> Failure:
+        """No candidate: nobody knows the model, or the request's own wishes leave nobody."""
         model = self._call.envelope.model
-        return Failure(FailureKind.NOT_FOUND, f"No endpoint serves the model {model}")
+        if not self._engine.catalogue.candidates_for(model):
+            return Failure(FailureKind.INVALID_REQUEST, f"{model} is not a valid model ID")
+        text = "No allowed providers are available for the selected model"
+        return Failure(FailureKind.NOT_FOUND, text)
 
     async def _attempt(self, candidate: Candidate) -> Failure | None:
         """One exchange; None if the client has been told how it ended."""
@@ -144,11 +167,8 @@ class Generation:
                         attempt.first_byte = clock.monotonic()
                     if not await self._deliver(step, exchange, plan):
                         return exchange.seen.failure
-                    if exchange.seen.complete:
-                        attempt.ended = clock.monotonic()
         finally:
-            if attempt.ended is None:
-                attempt.ended = clock.monotonic()
+            attempt.ended = clock.monotonic()
         return exchange.seen.failure if not self.delivery.output_sent else None
 
     async def _deliver(self, step: Step, exchange: Exchange, plan: Plan) -> bool:
@@ -166,14 +186,18 @@ class Generation:
         return True
 
     def _goes_out(self, step: Step, exchange: Exchange) -> bool:
-        """True for output; what comes before it is held as long as there is room."""
+        """True for output; what comes before it is held as long as there is room.
+
+        Comments for which there is none are dropped: they must not cost the failover.
+        """
         if exchange.seen.output or self.delivery.output_sent:
             return True
-        return not self.delivery.hold(step.output)
+        return not self.delivery.hold(step.output) and step.is_alive
 
     async def _finish(self, step: Step, exchange: Exchange, plan: Plan) -> None:
         """The end of an answer that has output: settle, then say it."""
         headers = plan.headers(exchange)
+        self.book.http_status = 200
         try:
             self.settle()
         except RecordNotDurable:
@@ -188,9 +212,15 @@ class Generation:
 
     async def _unsettled(self, headers: Headers) -> None:
         """The ledger could not be written: the answer must not look like a success."""
-        if self._settled is not None:
-            self._settled = msgspec.structs.replace(self._settled, state="error")
         await self.delivery.stop()
+        status, _ = self._dialect.encode_failure(LEDGER_DOWN)
+        if self._settled is not None:
+            self._settled = msgspec.structs.replace(
+                self._settled,
+                state="error",
+                status=200 if self.delivery.head_sent else status,
+                reason=LEDGER_DOWN.code,
+            )
         if self.delivery.head_sent:
             await self.delivery.stream(self._failure_frame(LEDGER_DOWN), headers)
         else:
@@ -218,7 +248,7 @@ class Generation:
         status, document = self._dialect.encode_failure(failure, provider)
         headers: Headers = ()
         if failure.retry_after is not None:
-            headers = (("retry-after", str(max(1, round(failure.retry_after)))),)
+            headers = (("retry-after", str(max(1, ceil(failure.retry_after)))),)
         await self.delivery.whole(status, json.dumps(document), headers)
 
     def _failure_frame(self, failure: Failure) -> bytes:
@@ -233,7 +263,7 @@ class Generation:
             return
         now = self._engine.clock.monotonic()
         record = self.book.record(self._engine.prices, now)
-        self._settled = self.book.outcome(record, now)
+        self._settled = self.book.outcome(record)
         self._engine.sink.append(record)
 
     def settle_quietly(self) -> None:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from arno.canon.usage import Usage
 from arno.dialects.base import Dialect, Headers, Stamp
-from arno.engine.attempts import day_of
 from arno.engine.call import Call
+from arno.engine.prices import charge
 from arno.exchange.machine import Exchange, Limits
 from arno.exchange.writers import Encode, Restamp, Verbatim, Writer
 from arno.ledger.money import format_usd
 from arno.ledger.price import PriceTable
-from arno.ledger.settle import settle_cost
 from arno.providers import Candidate
 from arno.transport.base import HttpRequest
 from arno.version import VERSION
@@ -74,15 +73,9 @@ class Plan:
 
     def price(self, usage: Usage, served_by: str | None) -> str | None:
         """Cost of `usage` in USD as plain text, None if no row knows it (a `Pricer`)."""
-        charge = settle_cost(
-            usage,
-            self._prices,
-            endpoint=self._candidate.endpoint.slug,
-            served_by=served_by,
-            model=self._candidate.model,
-            at=day_of(self._call.created_ns),
-        )
-        return None if charge.nano is None else format_usd(charge.nano)
+        at = self._call.created_ns
+        nano = charge(usage, self._candidate, served_by, at, self._prices).nano
+        return None if nano is None else format_usd(nano)
 
     def _writer(self) -> Writer:
         if self._candidate.endpoint.contract:
@@ -93,4 +86,4 @@ class Plan:
     def _encode(self) -> Writer:
         """For a whole answer to a client that asked for a stream."""
         asked = self._call.envelope.include_usage
-        return Encode(self._dialect, self._stamp, self.price, streamed=True, include_usage=asked)
+        return Encode(self._dialect, self._stamp, self.price, include_usage=asked)

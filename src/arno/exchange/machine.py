@@ -39,6 +39,8 @@ from arno.wire.sse import SSEDecoder, SSEFrame
 
 EVENT_STREAM = "text/event-stream"
 MAX_REFUSAL = 65_536
+MAX_NAME = 256
+"""Characters of an id, a model's or a host's name that are kept."""
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -221,10 +223,10 @@ class Exchange:
             seen.usage = event.usage
         elif isinstance(event, ChoiceEnd):
             if seen.reason is None:
-                seen.reason, seen.native_reason = event.reason, event.native_reason
+                seen.reason, seen.native_reason = event.reason, _short(event.native_reason)
         elif isinstance(event, ResponseStart):
-            seen.upstream_id, seen.model = event.id, event.model
-            seen.served_by = event.served_by
+            seen.upstream_id, seen.model = _short(event.id), _short(event.model)
+            seen.served_by = _short(event.served_by)
         elif isinstance(event, ResponseEnd):
             seen.complete = True
         elif isinstance(event, StreamError):
@@ -259,6 +261,11 @@ class Exchange:
             self._note(event)
         writer = self._spare() if self._streamed and self._spare else self._writer
         return Step(writer.whole(body, response), events, is_alive=True)
+
+
+def _short(name: str | None) -> str | None:
+    """A name of the upstream's, bounded: it goes into records and headers."""
+    return name if name is None else name[:MAX_NAME]
 
 
 def _is_last(batch: Batch) -> bool:

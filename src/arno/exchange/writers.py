@@ -17,7 +17,6 @@ from arno.canon.response import Response
 from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
 from arno.dialects.base import Batch, Dialect, Pricer, Stamp
-from arno.wire import json
 
 
 class Writer(Protocol):
@@ -98,13 +97,11 @@ class Restamp:
 
 
 class Encode:
-    """The answer said anew in the client's dialect."""
+    """The answer said anew, as a stream."""
 
     def __init__(
-        self, dialect: Dialect, stamp: Stamp, pricer: Pricer, *, streamed: bool, include_usage: bool
+        self, dialect: Dialect, stamp: Stamp, pricer: Pricer, *, include_usage: bool
     ) -> None:
-        self._dialect = dialect
-        self._streamed = streamed
         self._stream = dialect.stream_encoder(stamp, pricer, include_usage=include_usage)
 
     def batch(self, batch: Batch) -> bytes:
@@ -112,10 +109,8 @@ class Encode:
         return self._stream.feed(batch.events)
 
     def whole(self, body: bytes, response: Response) -> bytes:
-        """The encoded document, or the frames that spell it."""
-        if self._streamed:
-            return self._stream.feed(list(unfold(response)))
-        return json.dumps(self._dialect.encode_response(response)[0])
+        """The frames that spell the answer."""
+        return self._stream.feed(list(unfold(response)))
 
 
 class Silent:

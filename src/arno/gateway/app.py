@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from arno.dialects import DIALECTS
 from arno.dialects.base import Dialect
+from arno.engine.prices import price_table
 from arno.gateway import guard
 from arno.gateway.asgi import (
     Inbound,
@@ -24,7 +25,7 @@ from arno.gateway.asgi import (
 )
 from arno.gateway.body import drop_rest
 from arno.gateway.clock import Clock
-from arno.gateway.core import Engine, Gateway, price_table
+from arno.gateway.core import Engine, Gateway
 from arno.gateway.errors import ClientGone, Refusal, envelope
 from arno.gateway.inflight import Inflight
 from arno.gateway.keys import LOCAL, KeyRing

@@ -119,12 +119,16 @@ class AsgiDownstream:
     """The client's side of one generation (`arno.engine.call.Downstream`) over ASGI.
 
     `body` returns when the server has room for more, so a client that does not read stops the
-    engine. status: what was sent, None before; tail: the last bytes written.
+    engine. status: what was sent, None before; tail: the last bytes written; on_end: called when
+    all was said, from where on nothing the client does concerns the answer.
     """
 
-    def __init__(self, send: Send, own: RawHeaders) -> None:
+    def __init__(
+        self, send: Send, own: RawHeaders, on_end: Callable[[], None] = lambda: None
+    ) -> None:
         self._send = send
         self._own = own
+        self._on_end = on_end
         self.status: int | None = None
         self.streaming = False
         self.ended = False
@@ -151,4 +155,5 @@ class AsgiDownstream:
         """End the response."""
         # First, because nothing may be added once the engine has said that all is said.
         self.ended = True
+        self._on_end()
         await self._send({"type": "http.response.body", "body": b"", "more_body": False})

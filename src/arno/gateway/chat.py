@@ -83,7 +83,6 @@ def _call(gateway: Gateway, request: Inbound, envelope: Envelope, body: bytes) -
             key_id=request.key_id or "",
             referer=_attribution(request, b"http-referer", b"referer"),
             title=_attribution(request, b"x-openrouter-title", b"x-title"),
-            user_agent=_attribution(request, b"user-agent"),
         ),
         dialect=gateway.dialect.name,
         envelope=envelope,
@@ -109,8 +108,10 @@ def _attribution(request: Inbound, *names: bytes) -> str | None:
 async def _serve(gateway: Gateway, request: Inbound, call: Call) -> Facts:
     """Run the engine in this task; it is cancelled when the client leaves or we shut down."""
     own = ((b"x-generation-id", call.generation_id.encode()), *request.common)
-    down = AsgiDownstream(request.send, own)
     flight = gateway.inflight.enter()
+    # The server reports a disconnect as soon as the answer is out, while the engine still reads
+    # the rest of the upstream's: an ended answer cannot be cancelled.
+    down = AsgiDownstream(request.send, own, flight.settle)
     flight.watch(request.receive)
     try:
         facts = await _run(gateway, call, down, flight)

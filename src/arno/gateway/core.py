@@ -17,10 +17,9 @@ from arno.gateway.inflight import Inflight
 from arno.gateway.keys import KeyRing
 from arno.gateway.log import RequestLog
 from arno.gateway.settings import GatewaySettings
-from arno.ledger.money import parse_rate, parse_usd
 from arno.ledger.ports import Sink
-from arno.ledger.price import PriceRow, PriceTable
-from arno.providers import Catalogue, Price
+from arno.ledger.price import PriceTable
+from arno.providers import Catalogue
 
 
 class Engine(Protocol):
@@ -48,31 +47,3 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     clock: Clock
     inflight: Inflight
     log: RequestLog
-
-
-def price_table(catalogue: Catalogue) -> PriceTable:
-    """The catalogue's prices as the ledger's rates."""
-    return PriceTable(_price_row(price) for price in catalogue.prices)
-
-
-def _price_row(price: Price) -> PriceRow:
-    return PriceRow(
-        endpoint=price.endpoint,
-        model=price.model,
-        valid_from=price.valid_from,
-        source=price.source,
-        served_by=price.served_by,
-        input=_rate(price.input),
-        output=_rate(price.output),
-        cache_read=_rate(price.cache_read),
-        cache_write_5m=_rate(price.cache_write_5m),
-        cache_write_1h=_rate(price.cache_write_1h),
-        reasoning=_rate(price.reasoning),
-        request=None if price.request is None else parse_usd(price.request),
-        over_input=price.over_input,
-        estimate=price.estimate,
-    )
-
-
-def _rate(text: str | None) -> int | None:
-    return None if text is None else parse_rate(text)

@@ -60,7 +60,7 @@ def _matches(candidate: Candidate, names: list[str]) -> bool:
 
 def _is_allowed(candidate: Candidate, only: list[str], ignored: list[str]) -> bool:
     if candidate.endpoint.contract:
-        return True
+        return not _matches(candidate, ignored)
     if only and not _matches(candidate, only):
         return False
     return not _matches(candidate, ignored)
