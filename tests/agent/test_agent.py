@@ -166,3 +166,25 @@ def test_runs_of_one_agent_are_independent() -> None:
         return [result.text for result in results]
 
     assert sorted(asyncio.run(go())) == ["one", "two"]
+
+
+WRONG_SETTINGS = {
+    "no model": ({"model": None}, "model"),
+    "an empty model": ({"model": ""}, "model"),
+    "extra with a member of its own": ({"extra": {"model": "x"}}, "model"),
+    "extra with two": ({"extra": {"stop": [], "tools": []}}, "stop, tools"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_SETTINGS)
+def test_settings_that_say_nothing_or_the_same_twice_are_named(case):
+    changed, reason = WRONG_SETTINGS[case]
+    with pytest.raises(SettingsError, match=reason):
+        Agent(**{"model": "m", "base_url": "http://127.0.0.1:1", **changed})
+
+
+@pytest.mark.parametrize("prompt", [None, 5, ["x"], "\udcff"])
+def test_a_prompt_is_a_text_or_messages(prompt):
+    agent = Agent("m", base_url="http://127.0.0.1:1")
+    with pytest.raises(SettingsError, match="prompt"):
+        agent.stream(prompt)

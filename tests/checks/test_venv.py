@@ -78,3 +78,19 @@ def test_a_failed_installation_is_not_taken_for_a_finished_one(tmp_path):
         done = run(tmp_path, "venv", "a.txt", python3=failing)
         assert done.returncode == 9
         assert done.stderr.startswith("Setting up venv")
+
+
+def test_a_python_that_was_named_is_not_replaced(tmp_path):
+    new = "#!/bin/sh\nexit 0\n"
+    programs = plant(tmp_path / "bin", {"python3.12": new})
+    (programs / "python3.12").chmod(0o755)
+    done = subprocess.run(
+        ["/bin/sh", str(ROOT / "scripts/venv"), "venv", "a.txt"],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{programs}:{os.environ['PATH']}", "PYTHON": "/no/python"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "'/no/python'" in done.stderr

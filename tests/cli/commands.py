@@ -16,10 +16,14 @@ def environment(**changes):
     return {**kept, "PYTHONPATH": str(ROOT / "src"), **changes}
 
 
+def _word(argument):
+    return argument if isinstance(argument, bytes) else str(argument)
+
+
 def arno(*arguments, cwd=None, **variables):
     """Run a command to its end."""
     return subprocess.run(
-        [sys.executable, "-m", "arno", *map(str, arguments)],
+        [sys.executable, "-m", "arno", *map(_word, arguments)],
         capture_output=True,
         text=True,
         cwd=cwd,
@@ -44,7 +48,8 @@ def running(*arguments, stderr=subprocess.DEVNULL, **variables):
     finally:
         process.kill()
         process.wait()
-        process.stdout.close()
+        if not process.stdout.closed:
+            process.stdout.close()
         if process.stderr is not None:
             process.stderr.close()
 

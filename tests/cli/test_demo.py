@@ -75,3 +75,30 @@ def test_a_gateway_that_dies_is_a_clear_error(moment):
     assert process.returncode == 1
     assert errors.startswith("arno demo: ")
     assert "Traceback" not in errors
+
+
+def test_a_demo_that_is_terminated_takes_its_gateway_and_folder_along(tmp_path):
+    with running("demo", TMPDIR=str(tmp_path)) as process:
+        assert process.stdout.readline().startswith("gateway")
+        [gateway] = psutil.Process(process.pid).children()
+        process.terminate()
+        assert process.wait(PATIENCE_SECONDS) == 143
+        gateway.wait(PATIENCE_SECONDS)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_demo_that_is_killed_takes_its_gateway_along(tmp_path):
+    with running("demo", TMPDIR=str(tmp_path)) as process:
+        assert process.stdout.readline().startswith("gateway")
+        [gateway] = psutil.Process(process.pid).children()
+        process.kill()
+        gateway.wait(PATIENCE_SECONDS)
+
+
+def test_a_reader_that_leaves_is_no_error():
+    with running("demo", stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        errors = process.stderr.read()
+        assert process.wait(PATIENCE_SECONDS) == 141
+        assert errors == ""

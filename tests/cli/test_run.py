@@ -91,3 +91,41 @@ def test_the_run_needs_no_server_and_no_database():
 
 def test_what_a_model_says_cannot_steer_the_terminal():
     assert inert("a\x1b[2Jb\x07\tc\n") == "a\\x1b[2Jb\\x07\tc\n"
+
+
+FAILING_MODULES = {
+    "a syntax error": ("def f(:\n", "SyntaxError"),
+    "an error of its own": ("1 / 0\n", "ZeroDivisionError"),
+}
+
+
+@pytest.mark.parametrize("case", FAILING_MODULES)
+def test_a_tools_module_that_fails_is_named_without_a_traceback(case, url, tmp_path):
+    text, reason = FAILING_MODULES[case]
+    (tmp_path / "bad.py").write_text(text)
+    done = arno("run", "x", "--model", "m", "--base-url", url, "--tool", "bad:f", cwd=tmp_path)
+    assert done.returncode == 2
+    assert reason in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_instead_of_a_module_is_explained(url):
+    done = arno("run", "x", "--model", "m", "--base-url", url, "--tool", "./my/tools.py:f")
+    assert done.returncode == 2
+    assert "my.tools:f" in done.stderr
+
+
+def test_a_prompt_that_is_no_text_is_refused(url):
+    done = arno("run", b"\xff", "--model", "m", "--base-url", url)
+    assert done.returncode == 2
+    assert "no valid text" in done.stderr
+
+
+def test_a_run_that_fails_still_says_what_its_steps_cost(url):
+    done = arno(*ASK, *TOOL, *USAGE, "--base-url", url, "--max-steps", "1")
+    assert done.returncode == 1
+    assert "1 steps, 96 in, 34 out, 0.0001136 USD" in done.stderr
+
+
+def test_what_turns_the_direction_of_text_is_shown_too():
+    assert inert("a\u202eb") == "a\\u202eb"

@@ -103,6 +103,9 @@ REFUSED = {
     "no such cassette": (("serve", "--cassette", "none.yaml"), {}, "none.yaml"),
     "no such recording": (("replay", "none.yaml"), {}, "none.yaml"),
     "a scale below 0": (("serve", "--scale", "-1"), {}, "0 or more"),
+    "an empty data folder": (("serve", "--data", ""), {}, "empty path"),
+    "no home": (("serve",), {"ARNO_DATA": "", "HOME": ""}, "no HOME"),
+    "a data folder that is a file": (("serve", "--data", "/dev/null"), {}, "/dev/null"),
     "cors without keys": (("serve", "--cors"), {}, "keys"),
     "no command": ((), {}, "COMMAND"),
 }
@@ -111,7 +114,8 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_run_is_refused_with_a_reason(case, tmp_path):
     arguments, variables, reason = REFUSED[case]
-    done = arno(*arguments, cwd=tmp_path, ARNO_DATA=str(tmp_path / "data"), **variables)
+    variables = {"ARNO_DATA": str(tmp_path / "data"), **variables}
+    done = arno(*arguments, cwd=tmp_path, **variables)
     assert done.returncode == 2
     assert reason in done.stderr
     assert "Traceback" not in done.stderr

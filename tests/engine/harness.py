@@ -149,6 +149,7 @@ class Client:
         self.headers: dict[str, str] = {}
         self.writes: list[bytes] = []
         self.ended = False
+        self.outcome: Outcome | None = None
         self.waiting: bytes | None = None
         self.faults: list[str] = []
         self._takes_head = takes_head
@@ -171,6 +172,10 @@ class Client:
         await self._turn(data)
         self.writes.append(data)
         await self._tell()
+
+    def settled(self, outcome: Outcome) -> None:
+        self._check(self.outcome is None, "settled twice")
+        self.outcome = outcome
 
     async def end(self) -> None:
         self._check(not self.ended, "a second end")

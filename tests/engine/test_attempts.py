@@ -54,7 +54,7 @@ def book(*seen, cancelled=False):
     ]
     made = Book(call=call, started=10.0, attempts=attempts)
     if cancelled:
-        made.cancel()
+        made.cancel(499)
     return made
 
 

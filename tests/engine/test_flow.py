@@ -133,7 +133,7 @@ async def last_writes_follow_the_ledger(bench, streamed=True):
     """The check: the ledger has the row at the last write, and at no write before it."""
     client = Ordered(bench)
     await bench.serve(chat_body(stream=streamed), client)
-    assert client.settled == [False] * (len(client.settled) - 1) + [True]
+    assert client.entered == [False] * (len(client.entered) - 1) + [True]
     assert client.ended
 
 
@@ -143,10 +143,10 @@ class Ordered(Client):
     def __init__(self, bench):
         super().__init__()
         self._bench = bench
-        self.settled = []
+        self.entered = []
 
     async def body(self, data):
-        self.settled.append(bool(self._bench.sink.appended))
+        self.entered.append(bool(self._bench.sink.appended))
         await super().body(data)
 
 

@@ -80,6 +80,8 @@ class Agent:
         max_parallel_tools: int = 16,
         clock: Clock = time.monotonic,
     ) -> None:
+        _check_model(model)
+        _check_extra(extra or {})
         _at_least_one(max_steps=max_steps, max_parallel_tools=max_parallel_tools)
         self._tools: dict[str, Tool[..., Any]] = as_tools(tools)
         self._leading = _instructions(instructions)
@@ -112,7 +114,7 @@ class Agent:
         history: an earlier run's `messages` to go on from; gaps in it are repaired.
         Raises SettingsError if there is nothing to send.
         """
-        words = (user(prompt),) if isinstance(prompt, str) else tuple(prompt)
+        words = _words(prompt)
         messages = (*history, *words)
         if not messages:
             raise SettingsError("there is nothing to send: the prompt and the history are empty")
@@ -157,6 +159,39 @@ class Agent:
             return await self.run(prompt, history=history)
         finally:
             await self.aclose()
+
+
+OWN_MEMBERS = frozenset(
+    "model messages tools tool_choice parallel_tool_calls stream stream_options max_tokens"
+    " temperature top_p seed stop".split()
+)
+"""Members of the request that settings of their own write."""
+
+
+def _words(prompt: object) -> tuple[Message, ...]:
+    """The prompt as messages. Raises SettingsError for what is neither text nor messages."""
+    if isinstance(prompt, str):
+        try:
+            prompt.encode()
+        except UnicodeEncodeError as error:
+            raise SettingsError(f"the prompt is no valid text: {error.reason}") from error
+        return (user(prompt),)
+    messages = list(prompt) if isinstance(prompt, Sequence) else [prompt]
+    words = tuple(message for message in messages if isinstance(message, Message))
+    if len(words) < len(messages):
+        raise SettingsError("the prompt must be a text or a list of messages")
+    return words
+
+
+def _check_model(model: object) -> None:
+    if not isinstance(model, str) or not model:
+        raise SettingsError("model must be a model's id, a non-empty text")
+
+
+def _check_extra(extra: Mapping[str, Json]) -> None:
+    clash = sorted(OWN_MEMBERS & extra.keys())
+    if clash:
+        raise SettingsError(f"extra cannot hold {', '.join(clash)}: there is a setting for that")
 
 
 def _at_least_one(**settings: int) -> None:

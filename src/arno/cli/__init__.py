@@ -1,17 +1,20 @@
 """The command line: one file per verb, each with `add_arguments` and `execute`.
 
 A verb's module is imported when it is called, so `arno run` needs no server and no database.
-Exit codes: 0 done, 1 the work failed (its message is on stderr), 2 wrong usage or settings, 130
-interrupted.
+Exit codes: 0 done, 1 the work failed (its message is on stderr), 2 wrong usage, settings or a
+system that refuses, 130 interrupted, 141 nobody reads the output any more, 143 terminated.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib
+import io
+import os
+import signal
 import sys
 from collections.abc import Sequence
-from types import ModuleType
+from types import FrameType, ModuleType
 
 from arno.canon.failure import LocalError
 from arno.version import VERSION
@@ -28,16 +31,42 @@ EXTRA_HINT = "this command needs the gateway extra: pip install 'arno[gateway]'"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit code of the process."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    options = _parser(arguments).parse_args(arguments)
+    _set_up_process()
     try:
+        arguments = list(sys.argv[1:] if argv is None else argv)
+        options = _parser(arguments).parse_args(arguments)
         code: int = options.execute(options)
+        sys.stdout.flush()
+    except Terminated:
+        return 143
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:
+        # Python would try to flush once more at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except (LocalError, OSError) as error:
         print(f"arno: {error}", file=sys.stderr)
         return 2
     return code
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: unwound like an interrupt, so that children and folders are cleaned up."""
+
+
+def _set_up_process() -> None:
+    """Signals unwind, and no character that the terminal cannot show is an error."""
+    with_default = signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if with_default:
+        signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated
 
 
 def _parser(arguments: Sequence[str]) -> argparse.ArgumentParser:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
 from types import TracebackType
 
+START_SECONDS = 30.0
 STOP_SECONDS = 10.0
 
 
@@ -18,7 +20,8 @@ class ChildError(Exception):
 class GatewayChild:
     """`arno serve` on a free loopback port; a context manager that ends it.
 
-    url: where it listens, read from its first line. Its log goes to `gateway.log` in `folder`.
+    url: where it listens, read from its first line. Its log goes to `gateway.log` in `folder`. It
+    holds the child's standard input, so the child ends when this process does, however it ends.
     """
 
     def __init__(self, folder: Path, *arguments: str) -> None:
@@ -28,24 +31,31 @@ class GatewayChild:
         self.url = ""
 
     def __enter__(self) -> GatewayChild:
-        command = [sys.executable, "-m", "arno", "serve", "--port", "0", "--data"]
+        command = [sys.executable, "-m", "arno", "serve", "--port", "0", "--until-stdin-ends"]
         log = self._folder / "gateway.log"
         # Keys of the user's own gateway would lock this one's only client out.
         environ = {name: value for name, value in os.environ.items() if name != "ARNO_KEYS"}
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
-                [*command, str(self._folder), *self._arguments],
+                [*command, "--data", str(self._folder), *self._arguments],
                 stdout=subprocess.PIPE,
                 stderr=errors,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 env=environ,
             )
-        first = self._process.stdout.readline() if self._process.stdout else b""
-        self.url = first.decode().strip()
+        self.url = self._first_line()
         if not self.url:
             self.stop()
-            raise ChildError(f"the gateway did not start: {log.read_text('utf-8')[-2000:].strip()}")
+            words = log.read_text("utf-8", errors="replace")[-2000:].strip()
+            raise ChildError(f"the gateway did not start: {words or 'it ended without a word'}")
         return self
+
+    def _first_line(self) -> str:
+        """The URL, "" if the child ends or says nothing for too long."""
+        out = None if self._process is None else self._process.stdout
+        if out is None or not select.select([out], [], [], START_SECONDS)[0]:
+            return ""
+        return out.readline().decode(errors="replace").strip()
 
     def __exit__(
         self,
@@ -66,5 +76,6 @@ class GatewayChild:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 from collections.abc import Callable
@@ -37,6 +38,7 @@ from arno.ledger.money import format_usd
 from arno.transport.base import HttpRequest, TransportError
 from arno.transport.live import LivePool
 from arno.wire import json
+from arno.wire.errors import MalformedJSON
 
 API = "/api/v1"
 ANSWER = "answer    "
@@ -109,7 +111,10 @@ async def _generation(pool: LivePool, base_url: str, id_: str | None) -> dict[st
     body = b""
     while piece := await response.read():
         body += piece
-    document = json.loads(body)
+    try:
+        document = json.loads(body)
+    except MalformedJSON:
+        document = None
     if response.status != 200 or not isinstance(document, dict):
         raise DemoError(f"the gateway has no record of {id_} (status {response.status})")
     record: dict[str, Json] = document["data"]
@@ -145,9 +150,15 @@ def _show_ledger(stage: Stage, records: list[LedgerRecord]) -> None:
 def _show_next(stage: Stage) -> None:
     stage.say("")
     stage.say("Point what you have at it (the port is yours to choose):", BOLD)
-    stage.say("  arno serve --port 8080")
+    stage.say(f"  {program()} serve --port 8080")
     stage.say("  export OPENAI_BASE_URL=http://127.0.0.1:8080/api/v1 OPENAI_API_KEY=unused")
     stage.say('  OpenAI(base_url="http://127.0.0.1:8080/api/v1", api_key="unused")')
+
+
+def program() -> str:
+    """How this program was called, for the user's next command."""
+    called = Path(sys.argv[0])
+    return os.path.relpath(called) if called.name == "arno" else "python -m arno"
 
 
 class Stage:

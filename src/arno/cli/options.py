@@ -7,6 +7,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from arno.canon.failure import LocalError
+
 
 def add_address(parser: argparse.ArgumentParser) -> None:
     """Where a server listens."""
@@ -41,13 +43,34 @@ def scale(text: str) -> float:
 
 
 def data_folder(environ: Mapping[str, str]) -> Path:
-    """Where the ledger is kept unless told otherwise: ARNO_DATA, else the user's data folder."""
+    """Where the ledger is kept unless told otherwise: ARNO_DATA, else the user's data folder.
+
+    Raises DataFolderError where there is no user to keep it for.
+    """
     given = environ.get("ARNO_DATA")
     if given:
         return Path(given)
     base = environ.get("XDG_DATA_HOME")
-    return (Path(base) if base else Path.home() / ".local" / "share") / "arno"
+    if base:
+        return Path(base) / "arno"
+    home = environ.get("HOME")
+    if not home:
+        raise DataFolderError(
+            "no HOME to keep the ledger in: name a folder with --data or ARNO_DATA"
+        )
+    return Path(home) / ".local" / "share" / "arno"
+
+
+def folder(text: str) -> Path:
+    """A path that was named. Raises ArgumentTypeError for an empty one."""
+    if not text:
+        raise argparse.ArgumentTypeError("an empty path names no folder")
+    return Path(text)
+
+
+class DataFolderError(LocalError):
+    """The folder of the ledger cannot be used."""
 
 
 ENVIRON: Mapping[str, str] = os.environ
-"""The process's environment; verbs hand it on, nothing below reads it by itself."""
+"""The process's environment."""

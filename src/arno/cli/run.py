@@ -16,6 +16,7 @@ from arno.agent import (
     AgentEvent,
     RunError,
     RunFinished,
+    RunResult,
     SettingsError,
     StepFinished,
     TextDelta,
@@ -39,7 +40,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MODULE:FUNCTION",
         help="a typed Python function the model may call (may be repeated)",
     )
-    parser.add_argument("--base-url", help="where to ask (default: ARNO_BASE_URL)")
+    parser.add_argument(
+        "--base-url",
+        help="where to ask, with the key in ARNO_API_KEY (default: ARNO_BASE_URL, or"
+        " OPENAI_BASE_URL with OPENAI_API_KEY)",
+    )
     parser.add_argument("--instructions", help="the system message")
     parser.add_argument("--max-tokens", type=int, help="cap of each answer, in tokens")
     parser.add_argument("--tool-choice", help="auto, none, required or a tool's name")
@@ -65,6 +70,8 @@ def execute(options: argparse.Namespace) -> int:
         asyncio.run(_print_run(agent, options.prompt))
     except RunError as error:
         print(f"\narno: {inert(str(error))}", file=sys.stderr)
+        if error.result.steps:
+            print(summary(error.result), file=sys.stderr)
         return 1
     return 0
 
@@ -85,12 +92,15 @@ def load_tool(name: str) -> Callable[..., Any]:
     module_name, _, attribute = name.partition(":")
     if not module_name or not attribute:
         raise SettingsError(f"--tool {name}: write MODULE:FUNCTION")
+    if module_name.endswith(".py") or "/" in module_name:
+        hint = module_name.removesuffix(".py").strip("./").replace("/", ".")
+        raise SettingsError(f"--tool {name}: name the module, not its file: {hint}:{attribute}")
     if os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
         found = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
-        raise SettingsError(f"--tool {name}: {error}") from error
+    except Exception as error:  # a user's module may fail in any way while it is imported
+        raise SettingsError(f"--tool {name}: {type(error).__name__}: {error}") from error
     if not callable(found):
         raise SettingsError(f"--tool {name}: this is no function")
     function: Callable[..., Any] = found
@@ -115,15 +125,16 @@ def _print_event(event: AgentEvent) -> None:
     elif isinstance(event, StepFinished):
         print(flush=True)
     elif isinstance(event, RunFinished):
-        print(_summary(event), file=sys.stderr)
+        print(summary(event.result), file=sys.stderr)
 
 
-def _summary(event: RunFinished) -> str:
-    usage, cost = event.result.usage, event.result.cost_usd
+def summary(result: RunResult) -> str:
+    """What a run did and cost, as far as it is known."""
+    usage, cost = result.usage, result.cost_usd
     tokens = "tokens unknown"
     if usage is not None and usage.input is not None and usage.output is not None:
         tokens = f"{usage.input} in, {usage.output} out"
-    return f"[{len(event.result.steps)} steps, {tokens}, {dollars(cost)}]"
+    return f"[{len(result.steps)} steps, {tokens}, {dollars(cost)}]"
 
 
 def dollars(cost: Decimal | None) -> str:

@@ -12,12 +12,19 @@ import msgspec
 
 from arno.cassette.index import NamedCassette
 from arno.cassette.recordings import built_in
-from arno.cli.options import ENVIRON, add_address, add_scale, data_folder
+from arno.cli.options import (
+    ENVIRON,
+    DataFolderError,
+    add_address,
+    add_scale,
+    data_folder,
+    folder,
+)
+from arno.cli.watch import stop_with_stdin
 from arno.engine import Engine
 from arno.engine.prices import price_table
 from arno.gateway import keys, server
 from arno.gateway.app import GatewayApp, create_app
-from arno.gateway.errors import SettingsError
 from arno.gateway.keys import KeyRing
 from arno.gateway.log import RequestLog
 from arno.gateway.settings import GatewaySettings
@@ -53,7 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_scale(parser, default=1.0)
     parser.add_argument("--key-file", type=Path, help="client keys, one `name:key` a line")
     parser.add_argument(
-        "--data", type=Path, help="folder of the ledger (default: ARNO_DATA or the user's)"
+        "--data", type=folder, help="folder of the ledger (default: ARNO_DATA or the user's)"
+    )
+    parser.add_argument(
+        "--until-stdin-ends",
+        action="store_true",
+        help="stop when standard input ends, for programs that start a gateway of their own",
     )
     parser.add_argument(
         "--cors", action="store_true", help="let web pages call it (needs client keys)"
@@ -69,18 +81,25 @@ def execute(options: argparse.Namespace) -> int:
         settings=GatewaySettings(host=options.host, port=options.port, cors=options.cors),
         keys=client_keys(options.key_file, ENVIRON),
     )
-    try:
-        sink = open_ledger(options.data or data_folder(ENVIRON))
-    except SinkError as error:
-        raise SettingsError(f"the ledger cannot be opened: {error}") from error
+    place = options.data or data_folder(ENVIRON)
+    sink = open_ledger(place)
     try:
         app = assemble(plan, sink, log)
+
+        def announce(url: str) -> None:
+            server.say(url)
+            models = ", ".join(app.gateway.catalogue.models) or "none"
+            print(f"arno: models: {models}; ledger: {place}", file=sys.stderr, flush=True)
+            if options.until_stdin_ends:
+                stop_with_stdin()
+
         return server.run(
             app,
             plan.settings,
             inflight=app.gateway.inflight,
             log=log,
             wall_ns=app.gateway.clock.wall_ns,
+            announce=announce,
         )
     finally:
         sink.close()
@@ -102,9 +121,13 @@ def client_keys(key_file: Path | None, environ: Mapping[str, str]) -> KeyRing:
 
 
 def open_ledger(folder: Path) -> StoreSink:
-    """The ledger in `folder`, made if it is not there. Raises SinkError."""
-    folder.mkdir(parents=True, exist_ok=True)
-    return StoreSink(folder / LEDGER, folder / JOURNAL)
+    """The ledger in `folder`, made if it is not there. Raises DataFolderError."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return StoreSink(folder / LEDGER, folder / JOURNAL)
+    except (OSError, SinkError) as error:
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise DataFolderError(f"the ledger's folder {folder} cannot be used: {why}") from error
 
 
 def assemble(plan: Plan, sink: Sink, log: RequestLog) -> GatewayApp:

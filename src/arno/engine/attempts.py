@@ -55,10 +55,10 @@ class Book(msgspec.Struct):
     http_status: int | None = None
     cancelled: bool = False
 
-    def cancel(self) -> None:
-        """The client left."""
+    def cancel(self, status: int) -> None:
+        """The client left; status: what it had seen, CLIENT_GONE for nothing."""
         self.cancelled = True
-        self.http_status = CLIENT_GONE
+        self.http_status = status
 
     def stop(self, failure: Failure, status: int) -> None:
         """The gateway itself ends the answer; status: what the client sees if no head is out."""

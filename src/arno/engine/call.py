@@ -51,6 +51,10 @@ class Downstream(Protocol):
         """End the response."""
         ...
 
+    def settled(self, outcome: Outcome) -> None:
+        """Told once, when the record of the generation is made, however it ended."""
+        ...
+
 
 SHUTTING_DOWN = "shutting down"
 """Message of the cancellation that ends a generation because the gateway stops (R38)."""

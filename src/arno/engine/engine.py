@@ -17,7 +17,7 @@ import msgspec
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.dialects import DIALECTS
 from arno.dialects.base import Dialect, Headers
-from arno.engine.attempts import FAULT, LEDGER_DOWN, STOPPED, Attempt, Book
+from arno.engine.attempts import CLIENT_GONE, FAULT, LEDGER_DOWN, STOPPED, Attempt, Book
 from arno.engine.call import SHUTTING_DOWN, Call, Downstream, Outcome
 from arno.engine.delivery import Delivery, Pace
 from arno.engine.plan import Plan, stamp_for
@@ -101,6 +101,7 @@ class Generation:
     def __init__(self, engine: Engine, call: Call, down: Downstream) -> None:
         self._engine = engine
         self._call = call
+        self._down = down
         self._dialect: Dialect = DIALECTS[call.dialect]
         self._settled: Outcome | None = None
         clock = engine.clock
@@ -129,7 +130,7 @@ class Generation:
         if shutdown:
             self.stop(STOPPED)
         else:
-            self.book.cancel()
+            self.book.cancel(200 if self.delivery.head_sent else CLIENT_GONE)
 
     def stop(self, failure: Failure) -> None:
         """The gateway itself ends the answer."""
@@ -148,14 +149,15 @@ class Generation:
         """One exchange; None if the client has been told how it ended."""
         engine, clock = self._engine, self._engine.clock
         plan = Plan(self._call, candidate, self._dialect, engine.prices)
-        exchange = plan.exchange(engine.settings.limits)
+        key = engine.upstream_key(candidate.endpoint.slug)
+        exchange = plan.exchange(engine.settings.limits, key)
         attempt = Attempt(
             candidate, exchange.seen, started_ns=clock.wall_ns(), started=clock.monotonic()
         )
         self.book.attempts.append(attempt)
         steps = run(
             engine.transports[candidate.endpoint.transport],
-            plan.request(engine.upstream_key(candidate.endpoint.slug)),
+            plan.request(key),
             exchange,
             deadlines=engine.settings.deadlines,
             clock=clock,
@@ -264,6 +266,7 @@ class Generation:
         now = self._engine.clock.monotonic()
         record = self.book.record(self._engine.prices, now)
         self._settled = self.book.outcome(record)
+        self._down.settled(self._settled)
         self._engine.sink.append(record)
 
     def settle_quietly(self) -> None:

@@ -39,8 +39,8 @@ class Plan:
         self._prices = prices
         self._stamp = stamp_for(call, candidate)
 
-    def exchange(self, limits: Limits) -> Exchange:
-        """The machine that reads the answer and writes the client's bytes."""
+    def exchange(self, limits: Limits, key: str | None) -> Exchange:
+        """The machine that reads the answer and writes the client's bytes; key: as in `request`."""
         return Exchange(
             self._dialect,
             self._writer(),
@@ -48,6 +48,7 @@ class Plan:
             spare=self._encode,
             finish_optional=self._candidate.endpoint.finish_optional,
             limits=limits,
+            secret=key,
         )
 
     def request(self, key: str | None) -> HttpRequest:

@@ -33,6 +33,7 @@ from arno.canon.response import FinishReason
 from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
 from arno.dialects.base import Batch, Dialect, Headers
+from arno.exchange.masking import MARK, mask_document, mask_failure
 from arno.exchange.writers import Writer
 from arno.wire.errors import WireError
 from arno.wire.sse import SSEDecoder, SSEFrame
@@ -92,7 +93,7 @@ class Seen(msgspec.Struct):
 
 class Exchange:
     """One attempt. streamed: a stream was asked for; spare: makes the writer for a whole answer
-    to that.
+    to that; secret: what the upstream was sent as its key, kept out of what it says of a failure.
 
     Nothing here refers back to itself, so that an answer of any size is freed when it ends and
     not when the garbage collector comes by.
@@ -107,6 +108,7 @@ class Exchange:
         spare: Callable[[], Writer] | None = None,
         finish_optional: bool = False,
         limits: Limits = DEFAULT_LIMITS,
+        secret: str | None = None,
     ) -> None:
         self.seen = Seen()
         self._dialect = dialect
@@ -114,6 +116,7 @@ class Exchange:
         self._spare = spare
         self._streamed = streamed
         self._limits = limits
+        self._secret = secret
         self._headers: Headers = ()
         self._frames = SSEDecoder(limits.frame)
         self._decoder = dialect.stream_decoder(finish_optional=finish_optional)
@@ -205,12 +208,30 @@ class Exchange:
         output: list[bytes] = []
         events: list[Event] = []
         alive = False
+        batches = [self._masked(batch) for batch in batches] if self._secret else batches
         for batch in batches:
             for event in batch.events:
                 alive = self._note(event) or alive
             events.extend(batch.events)
             output.append(self._writer.batch(batch))
         return Step(b"".join(output), tuple(events), alive)
+
+    def _masked(self, batch: Batch) -> Batch:
+        """A batch that ends in a failure, without the key in its frame, document and events."""
+        last = batch.events[-1] if batch.events else None
+        if not isinstance(last, StreamError) or self._secret is None:
+            return batch
+        frame = batch.frame
+        if frame is not None:
+            raw = frame.raw.replace(self._secret.encode(), MARK.encode())
+            frame = msgspec.structs.replace(frame, raw=raw)
+        failure = mask_failure(last.failure, self._secret)
+        return msgspec.structs.replace(
+            batch,
+            frame=frame,
+            document=mask_document(batch.document, self._secret),
+            events=(*batch.events[:-1], StreamError(failure)),
+        )
 
     def _note(self, event: Event) -> bool:
         """Keep what the ledger and the failover rule need; False for a mere sign of life."""

@@ -13,6 +13,7 @@ import msgspec
 
 from arno.canon.ext import Json
 from arno.dialects.base import Headers
+from arno.engine.call import Outcome
 from arno.gateway.errors import Refusal
 from arno.wire import json
 
@@ -130,6 +131,7 @@ class AsgiDownstream:
         self._own = own
         self._on_end = on_end
         self.status: int | None = None
+        self.outcome: Outcome | None = None
         self.streaming = False
         self.ended = False
         self.tail = b""
@@ -150,6 +152,10 @@ class AsgiDownstream:
         await self._send({"type": "http.response.body", "body": data, "more_body": True})
         # Only now: a write that is cancelled while it waits for room was not made.
         self.tail = data
+
+    def settled(self, outcome: Outcome) -> None:
+        """Keep what the log will say, also of an answer that is cut short."""
+        self.outcome = outcome
 
     async def end(self) -> None:
         """End the response."""

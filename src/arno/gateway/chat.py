@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+import msgspec
+
 from arno.canon.failure import Failure, FailureKind, RequestError, Stage
 from arno.dialects.base import Envelope, Stamp
 from arno.engine.call import Call, Caller
@@ -151,6 +153,9 @@ def _state(stop: Stop, down: AsgiDownstream) -> State:
 
 
 def _cut_short(call: Call, down: AsgiDownstream, state: State, reason: str) -> Facts:
+    """What the log says: what the engine settled, or what is known without that."""
+    if down.outcome is not None:
+        return msgspec.structs.replace(facts_of(down.outcome), reason=reason)
     return Facts(
         status=STATUS_OF[reason] if down.status is None else down.status,
         state=state,
