@@ -10,6 +10,7 @@ catalogue's price rows, in integers. The file is checked against the script befo
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import sys
 from collections.abc import Iterator
@@ -260,6 +261,8 @@ def check(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1]) if sys.argv[1:] else TARGET
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", nargs="?", type=Path, default=TARGET, help="where to write it")
+    target = parser.parse_args().file
     asyncio.run(record(target))
     check(target)
