@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 
 from arno.engine import Engine
+from arno.engine.prices import price_table
 from arno.gateway import server
 from arno.gateway.app import create_app
-from arno.gateway.core import price_table
 from arno.gateway.keys import KeyRing
 from arno.gateway.log import RequestLog
 from arno.gateway.settings import GatewaySettings

@@ -173,3 +173,15 @@ def test_memory_keeps_the_newest_and_exact_sums():
     assert sink.generation("gen-2", "key") is None
     assert sink.totals("key") == Totals(5, 11_111, 0, 340, 155)
     assert sink.totals("key", 1).requests == 2
+
+
+@pytest.mark.parametrize(
+    ("state", "unpriced"),
+    [("success", 1), ("cancelled", 1), ("truncated", 1), ("error", 0), ("refused", 0)],
+)
+def test_an_answer_that_was_an_error_costs_nothing_unknown(sink, state, unpriced):
+    """A refused or unmatched request must not look like spending that nobody knows of."""
+    sink.append(record(1, state=state, cost_nano=None, cost_basis="unpriced"))
+    assert sink.totals("key").unpriced_requests == unpriced
+    sink.settle()
+    assert sink.totals("key").unpriced_requests == unpriced

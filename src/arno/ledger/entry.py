@@ -17,6 +17,9 @@ from arno.ledger.settle import Charge, CostBasis
 State = Literal["success", "cancelled", "truncated", "error", "refused"]
 """How a request or an attempt ended. refused: nothing was sent upstream."""
 
+MAY_COST: tuple[State, ...] = ("success", "cancelled", "truncated")
+"""States that an upstream may charge for; one that answered with an error takes nothing."""
+
 TokensBasis = Literal["reported", "estimated", "unknown"]
 """Where token counts come from."""
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import msgspec
 
-from arno.ledger.entry import LedgerRecord
+from arno.ledger.entry import MAY_COST, LedgerRecord
 
 
 class SinkError(Exception):
@@ -36,8 +36,9 @@ class MigrationError(StoreUnavailable):
 class Totals(msgspec.Struct, frozen=True):
     """Sums over the generations of a key, exact.
 
-    cost_nano: of those with a known cost. unpriced_requests: those that were sent upstream and have
-    no known cost. input, output: tokens, of those that know them.
+    cost_nano: of those with a known cost. unpriced_requests: those that may have cost something
+    (`MAY_COST`, and sent upstream) and have no known cost. input, output: tokens, of those that
+    know them.
     """
 
     requests: int = 0
@@ -49,7 +50,8 @@ class Totals(msgspec.Struct, frozen=True):
     def plus(self, record: LedgerRecord) -> Totals:
         """These totals and one generation more."""
         entry = record.generation
-        unpriced = entry.cost_nano is None and entry.attempts > 0
+        may_cost = entry.state in MAY_COST and entry.attempts > 0
+        unpriced = entry.cost_nano is None and may_cost
         return Totals(
             requests=self.requests + 1,
             cost_nano=self.cost_nano + (entry.cost_nano or 0),

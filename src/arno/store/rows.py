@@ -13,7 +13,7 @@ import msgspec
 from sqlalchemy import Connection, Executable, Row, RowMapping, Select, Table, case, func, select
 from sqlalchemy.dialects import sqlite
 
-from arno.ledger.entry import ExchangeEntry, GenerationEntry, LedgerRecord
+from arno.ledger.entry import MAY_COST, ExchangeEntry, GenerationEntry, LedgerRecord
 from arno.ledger.ports import Totals
 from arno.store.schema import EXCHANGE, GENERATION
 
@@ -121,7 +121,8 @@ def existing(connection: Connection, ids: Sequence[str]) -> set[str]:
 
 def totals(connection: Connection, key_id: str, since_ms: int) -> Totals:
     """Sums over the rows of a key created at or after since_ms."""
-    unpriced = case(((_generation.cost_nano.is_(None)) & (_generation.attempts > 0), 1), else_=0)
+    may_cost = _generation.state.in_(MAY_COST) & (_generation.attempts > 0)
+    unpriced = case((_generation.cost_nano.is_(None) & may_cost, 1), else_=0)
     query = select(
         func.count(),
         func.sum(_generation.cost_nano),
