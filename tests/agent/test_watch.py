@@ -25,6 +25,7 @@ from arno.canon.events import (
     StreamError,
 )
 from arno.canon.parts import Executor, ReasoningPart, RefusalPart, TextPart, ToolCallPart
+from arno.canon.response import FinishReason
 from tests.agent.scripted import BROKEN
 
 CALL = ToolCallPart(call_id="a", name="add")
@@ -67,7 +68,7 @@ def test_each_kind_of_part_has_its_event() -> None:
             PartDelta(3, Slot.ARGUMENTS, '{"x":'),
             PartDelta(3, Slot.ARGUMENTS, "1}"),
             PartEnd(3),
-            ChoiceEnd(),
+            ChoiceEnd(0, FinishReason.STOP),
             ResponseEnd(),
         ]
     )
@@ -168,7 +169,7 @@ def test_what_is_kept_of_an_answer_given_up() -> None:
 
 
 def test_nothing_arrived_nothing_kept() -> None:
-    watched, _ = watch([ResponseStart(), ChoiceEnd()])
+    watched, _ = watch([ResponseStart(), ChoiceEnd(0, FinishReason.STOP)])
     assert watched.settled_parts == ()
 
 

@@ -31,6 +31,7 @@ from arno.canon.parts import (
     ToolCallPart,
     ToolResultPart,
 )
+from arno.canon.response import FinishReason
 from arno.canon.usage import Usage
 
 ERROR = StreamError(Failure(FailureKind.TRUNCATED, "cut"))
@@ -44,7 +45,7 @@ KINDS: dict[type, Event] = {
     PartDelta: PIECE,
     PartEnd: PartEnd(0),
     UsageUpdate: UsageUpdate(Usage()),
-    ChoiceEnd: ChoiceEnd(),
+    ChoiceEnd: ChoiceEnd(0, FinishReason.STOP),
     ResponseEnd: ResponseEnd(),
     StreamError: ERROR,
     KeepAlive: KeepAlive(),
@@ -132,7 +133,8 @@ def test_a_failure_may_leave_parts_open() -> None:
 def test_parts_may_interleave_and_choices_may_end_again() -> None:
     call = PartStart(1, ToolCallPart(call_id="a", name="f"), 1)
     sequence: list[Event] = [START, TEXT, call, PIECE, PartDelta(1, Slot.ARGUMENTS, "{}"), PIECE]
-    ends: list[Event] = [PartEnd(1), ChoiceEnd(1), ChoiceEnd(1), PartEnd(0), ResponseEnd()]
+    stop = ChoiceEnd(1, FinishReason.STOP)
+    ends: list[Event] = [PartEnd(1), stop, stop, PartEnd(0), ResponseEnd()]
     assert feed([*sequence, *ends]).state is State.ENDED
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from arno.cassette.canonical import Base, Ignore, Matching, canonical_url, request_key
-from arno.cassette.redact import Redaction
+from arno.cassette.rules import Redaction
 
 URL = "https://api.example.com/v1/chat"
 

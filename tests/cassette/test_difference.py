@@ -6,11 +6,12 @@ from hypothesis import strategies as st
 
 from arno.cassette.difference import (
     MAX_TEXT,
+    MAX_VISITED,
     Comparer,
     Difference,
     bytes_difference,
 )
-from arno.cassette.redact import Redaction
+from arno.cassette.rules import Redaction
 from arno.wire import json
 
 COMPARE = Comparer()
@@ -49,6 +50,50 @@ def test_equal_numbers_in_other_spelling_do_not_differ():
 def test_the_count_is_bounded_and_the_work_is_lazy():
     many = COMPARE.bodies(list(range(100_000)), [], 3)
     assert [item.pointer for item in many] == ["/0", "/1", "/2"]
+
+
+class Watched(list):
+    """A list that counts what is taken from it."""
+
+    taken = 0
+
+    def __iter__(self):
+        for item in super().__iter__():
+            self.taken += 1
+            yield item
+
+
+def test_values_that_are_visited_are_bounded_however_deep_they_stand():
+    rows = [Watched([0] * 1000) for _ in range(1000)]
+    assert COMPARE.bodies(rows, [[0] * 1000] * 1000, 10) == ()
+    assert MAX_VISITED / 2 < sum(row.taken for row in rows) <= MAX_VISITED + len(rows)
+
+
+def test_members_that_only_one_side_has_are_not_gathered_first():
+    class Keys(dict):
+        taken = 0
+
+        def __iter__(self):
+            for key in super().__iter__():
+                self.taken += 1
+                yield key
+
+    got = Keys.fromkeys((f"k{n}" for n in range(100_000)), 1)
+    assert len(COMPARE.bodies({}, got, 3)) == 3
+    assert got.taken <= 4
+
+
+def test_a_secret_around_the_part_that_is_shown_hides_it():
+    before = "sk-" + "a1" * 40
+    found = COMPARE.texts("/a", f"{before}old", f"{before}new")
+    assert (found.recorded, found.got) == ("[redacted]", "[redacted]")
+
+
+@given(st.binary(max_size=9), st.binary(max_size=9), st.binary(max_size=9))
+def test_the_place_where_two_bodies_part(begin, one, other):
+    one, other = begin + one, begin + other
+    place = next(n for n in range(99) if one[: n + 1] != other[: n + 1] or n >= len(one))
+    assert str(bytes_difference(one, other)).endswith(f"(from byte {place})")
 
 
 def test_long_texts_show_where_they_part():

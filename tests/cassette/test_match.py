@@ -4,11 +4,20 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from arno.cassette import canonical
 from arno.cassette.canonical import Base, Ignore
 from arno.cassette.govcr import load
-from arno.cassette.match import MAX_DIFFERENCES, NEAREST, Matcher, Miss, Policy
+from arno.cassette.match import (
+    MAX_DIFFERENCES,
+    NEAREST,
+    SLACK,
+    SPELLINGS,
+    Matcher,
+    Miss,
+    Policy,
+)
 from arno.cassette.model import Interaction
-from arno.cassette.redact import Redaction
+from arno.cassette.rules import Redaction
 from arno.wire import json
 from tests.cassette.files import SEED, go_vcr_files, interaction, recording
 from tests.shared import needs_shared
@@ -136,6 +145,49 @@ def test_the_message_of_an_exhausted_sequence():
     assert found.message() == (
         f"every recorded request that matches POST {URL} was used already: #0, #2 of c.yaml"
     )
+
+
+@pytest.fixture
+def bodies_read(monkeypatch):
+    """The lengths of the bodies that were looked into."""
+    lengths, real = [], canonical.redact_body
+
+    def watched(body, *arguments, **rules):
+        lengths.append(len(body))
+        return real(body, *arguments, **rules)
+
+    monkeypatch.setattr(canonical, "redact_body", watched)
+    return lengths
+
+
+def test_a_body_far_longer_than_any_recorded_one_is_a_miss_unread(bodies_read):
+    matcher = Matcher(recorded("a", "b"), source="c.yaml")
+    longest = len(asked("a"))
+    bound = SPELLINGS * longest + SLACK
+    body = asked("a") + b" " * (bound - longest)
+    assert isinstance(matcher.find("POST", URL, body), Interaction)
+    bodies_read.clear()
+    found = miss(matcher, body + b" ", url=f"{URL}?key=secret")
+    assert max(bodies_read) <= longest
+    assert (found.near, found.too_long) == ((), (bound + 1, longest))
+    assert found.message() == (
+        f"no recorded request matches POST {URL}: request body of {bound + 1} bytes;"
+        f" the longest recorded one has {longest}"
+    )
+
+
+def test_the_bytes_that_a_miss_compares_are_bounded(bodies_read):
+    texts = ["x" * 3_000_000 + str(n) for n in range(5)]
+    matcher = Matcher(recorded(*texts))
+    bodies_read.clear()
+    assert len(miss(matcher, asked("a")).near) == NEAREST
+    assert [length for length in bodies_read if length > 3_000_000] == [len(asked(texts[0]))] * 3
+
+
+def test_a_recording_that_differs_too_late_is_said_to_be_too_much():
+    old = interaction(json.dumps([0] * 30_000 + [1]))
+    message = miss(Matcher([old]), json.dumps([0] * 30_000 + [2])).message()
+    assert message.endswith("nearest is #0: too much to compare")
 
 
 def test_an_empty_cassette_says_so():

@@ -6,15 +6,9 @@ import pytest
 from arno.cassette.errors import SecretFound
 from arno.cassette.govcr import dump, load
 from arno.cassette.model import Cassette, RecordedRequest, RecordedResponse, WireTiming
-from arno.cassette.redact import (
-    Redaction,
-    check,
-    dump_redacted,
-    find_secret,
-    redact,
-    redact_body,
-    redact_url,
-)
+from arno.cassette.redact import check, dump_redacted, redact, redact_body, redact_url
+from arno.cassette.rules import Redaction
+from arno.cassette.secrets import find_secret
 from arno.cassette.timing import chunks_of
 from tests.cassette.files import go_vcr_files, interaction, recording
 from tests.shared import needs_shared
@@ -144,7 +138,9 @@ def test_urls(url, expected):
         (b'{"password" :\n "a"}', b'{"password" :\n "[redacted]"}'),
         (b'{"password":""}', b'{"password":"[redacted]"}'),
         (b'{"password":null}', b'{"password":null}'),
-        (b'{"passwords":"a","my_password":"b"}', b'{"passwords":"a","my_password":"b"}'),
+        (b'{"passwords":"a","my_password":"b"}', b'{"passwords":"a","my_password":"[redacted]"}'),
+        (b'{"valid_token":"a","spassword":"b"}',) * 2,
+        (b'{"password":12345678}', b'{"password":"[redacted]"}'),
         (b'{"properties":{"password":{"type":"string"}}}',) * 2,
         (b'\xff{"password":"a"}',) * 2,
         (b"",) * 2,
@@ -215,11 +211,25 @@ def test_a_key_anywhere_refuses_the_write_without_naming_it(place):
 
 
 @pytest.mark.parametrize("place", PLACES)
-def test_a_configured_secret_of_any_shape_refuses_the_write(place):
+def test_a_configured_secret_of_any_shape_is_replaced_wherever_it_stands(place):
     rules = Redaction(known=("", CANARY))
+    written = dump_redacted(place_in(place, f"a {CANARY} b"), rules)
+    assert CANARY.encode() not in written
+    assert written == dump_redacted(place_in(place, "a [redacted] b"))
+
+
+@pytest.mark.parametrize(
+    "spelled", ["canary-4711%2Dsecret-value", "canary-4711\\u002dsecret-value"]
+)
+def test_a_configured_secret_in_an_odd_spelling_refuses_the_write(spelled):
     with pytest.raises(SecretFound, match="a configured secret"):
-        dump_redacted(place_in(place, CANARY), rules)
-    assert dump_redacted(place_in(place, "harmless"), rules)
+        dump_redacted(place_in("response.body", spelled), Redaction(known=(CANARY,)))
+
+
+def test_a_known_secret_is_found_in_the_spelling_of_urls_and_of_json():
+    rules = Redaction(known=('p@ss"w/rd',))
+    assert redact_url("https://h/p?a=p%40ss%22w%2Frd", rules) == "https://h/p?a=[redacted]"
+    assert redact_body(b'{"a":"p@ss\\"w/rd"}', rules=rules) == b'{"a":"[redacted]"}'
 
 
 def test_the_lists_are_the_callers_to_change():

@@ -1,8 +1,10 @@
 """`arno serve` and `arno replay` as processes: first line, drain, refusals, bytes (case 0)."""
 
 import json
+import re
 import signal
 import socket
+import subprocess
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -97,10 +99,51 @@ def test_the_ledger_outlives_the_process(tmp_path):
             assert json.load(answer)["data"]["cost_reported"] == "0.0001136"
 
 
+@pytest.mark.slow
+def test_replay_lets_a_stream_end_when_it_is_told_to_stop(tmp_path):
+    """The stream lasts longer than what a server without a grace period would give it (5 s)."""
+    path, interactions = recorded(BUILT_IN, tmp_path)
+    asked = interactions[1].request.body
+    with server("replay", path, "--scale", "4") as (process, url):
+        request = urllib.request.Request(f"{url}/api/v1/chat/completions", data=asked)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            body = answer.read1(65536)
+            process.send_signal(signal.SIGTERM)
+            refused, _, text = post_until_refused(f"{url}/api/v1/chat/completions", b"{}")
+            body += answer.read()
+        assert process.wait(20) == 0
+    assert (refused, json.loads(text)["error"]["metadata"]["reason"]) == (503, "shutting_down")
+    assert body == interactions[1].response.body
+    assert body.endswith(b"data: [DONE]\n\n")
+
+
+def post_until_refused(url, body):
+    """The answer of a server that has begun to drain; it does at the first turn of its loop."""
+    for _ in range(1000):
+        answer = post(url, body)
+        if answer[0] == 503:
+            return answer
+    raise AssertionError("the server does not drain")
+
+
+def test_replay_logs_no_prompt(tmp_path):
+    path, _ = recorded(BUILT_IN, tmp_path)
+    asked = b'{"model": "arno/harbour-1", "messages": [{"content": "canary-prompt"}]}'
+    with server("replay", path, "--scale", "0", stderr=subprocess.PIPE) as (process, url):
+        status, _, body = post(f"{url}/api/v1/chat/completions", asked)
+        process.send_signal(signal.SIGTERM)
+        log = process.stderr.read()
+    assert (status, b"canary-prompt" in body) == (424, True)
+    assert re.search(r"nearest #0 of \S*harbour\.yaml: .*/messages/0/content", log)
+    assert "canary-prompt" not in log
+    assert "Port Amber" not in log
+
+
 REFUSED = {
     "off loopback without keys": (("serve", "--host", "0.0.0.0"), {}, "without client keys"),
     "a short key": (("serve",), {"ARNO_KEYS": "short"}, "16"),
     "no such cassette": (("serve", "--cassette", "none.yaml"), {}, "none.yaml"),
+    "recordings off loopback": (("replay", BUILT_IN, "--host", "0.0.0.0"), {}, "--public"),
     "no such recording": (("replay", "none.yaml"), {}, "none.yaml"),
     "a scale below 0": (("serve", "--scale", "-1"), {}, "0 or more"),
     "an empty data folder": (("serve", "--data", ""), {}, "empty path"),
@@ -114,6 +157,7 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_cannot_be_run_is_refused_with_a_reason(case, tmp_path):
     arguments, variables, reason = REFUSED[case]
+    recorded(BUILT_IN, tmp_path)
     variables = {"ARNO_DATA": str(tmp_path / "data"), **variables}
     done = arno(*arguments, cwd=tmp_path, **variables)
     assert done.returncode == 2
@@ -128,6 +172,15 @@ def test_a_port_in_use_is_a_clear_error(tmp_path):
         done = arno("serve", "--port", port, "--data", tmp_path)
     assert done.returncode == 2
     assert f"127.0.0.1:{port}" in done.stderr
+
+
+def test_recordings_are_served_off_loopback_to_whoever_says_public(tmp_path):
+    path, interactions = recorded(BUILT_IN, tmp_path)
+    arguments = ("replay", path, "--scale", "0", "--host", "0.0.0.0", "--public")
+    with server(*arguments) as (_, url):
+        url = url.replace("0.0.0.0", "127.0.0.1") + "/api/v1/chat/completions"
+        fields = {"host": "replay.internal", "origin": "https://page.example"}
+        assert post(url, interactions[0].request.body, **fields)[0] == 200
 
 
 def test_off_loopback_with_keys_a_key_is_needed(tmp_path):

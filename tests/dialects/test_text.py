@@ -13,6 +13,11 @@ SECRETS = (
     "hf_0123456789abcdef",
     "AIzaSyA0123456789abcdef",
     "AKIAIOSFODNN7EXAMPLE",
+    "sk-ab1****wxyz",
+    "sk-ab1...wxyz",
+    "sk-…wxyz",
+    "sk-proj-****************wxyz",
+    "ab12****wxyz",
     "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln",
 )
 

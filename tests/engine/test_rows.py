@@ -117,7 +117,7 @@ class Traffic:
 
     def _answer(self, place):
         def answer_of(request):
-            call, name = json.loads(request.body)["user"].split("|")
+            call, name = json.loads(request.body)["case"].split("|")
             self.seen[call] += 1
             if place + 1 == len(CASES[name][1]):
                 self.arrived[call].set()
@@ -130,7 +130,7 @@ class Traffic:
         self.cases[number] = name
         self.arrived[number] = asyncio.Event()
         members = {"model": "no/such"} if name == "refused" else {}
-        body = chat_body(stream=CASES[name][0], user=f"{number}|{name}", **members)
+        body = chat_body(stream=CASES[name][0], case=f"{number}|{name}", **members)
         task, client = self.bench.begin(body, Client())
         return number, task, client
 

@@ -65,7 +65,6 @@ def outcome(call, **changed):
         "input": 68,
         "output": 31,
         "first_output_ms": 5,
-        "duration_ms": 9,
     }
     return Outcome(**{**plain, **changed})
 

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from arno.gateway.asgi import MAX_PARAMETERS
 from arno.gateway.clock import Clock
 from arno.gateway.keys import KeyRing
 from arno.ledger.entry import ExchangeEntry, GenerationEntry, LedgerRecord
@@ -126,6 +127,16 @@ def test_an_unpriced_generation_has_no_cost_rather_than_none_at_all(url):
 def test_others_generations_are_as_unknown_as_unknown_ones(url, headers, name):
     reply = get(url, f"/api/v1/generation?id={name}", headers)
     assert (reply.status, reply.reason) == (404, "generation_not_found")
+
+
+@pytest.mark.parametrize("path", ["/v1/generation", "/v1/models"])
+def test_a_query_with_too_many_parameters_is_refused(path):
+    with running_gateway(gateway_app()) as url:
+        few = get(url, f"{path}?" + "&".join(["x=1"] * MAX_PARAMETERS))
+        many = get(url, f"{path}?" + "&".join(["x=1"] * (MAX_PARAMETERS + 1)))
+    assert b"at most" not in few.body
+    assert (many.status, many.reason) == (400, "invalid_parameter")
+    assert "at most 32 parameters" in many.document["error"]["message"]
 
 
 @pytest.mark.parametrize("query", ["", "?id=", "?id=a&id=b", "?id=" + "a" * 300])

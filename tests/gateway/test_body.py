@@ -213,13 +213,14 @@ def test_a_head_that_can_be_read_in_two_ways_is_refused_and_ends_the_connection(
 
 
 @pytest.mark.parametrize("size", ["ffffffffffffffff1", "0x5", "1_0", "-1", ""])
-def test_a_malformed_chunk_size_ends_the_connection(small, size):
+def test_a_malformed_chunk_size_is_refused_and_ends_the_connection(small, size):
     url, engine = small
     before = len(engine.calls)
     head = (
         f"POST {CHAT} HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n{size}\r\n"
     )
     answer = raw_exchange(url, head.encode() + b"abcde\r\n0\r\n\r\n" + CANARY)
+    assert error_of(answer) == (400, "invalid_http")
     assert b'"status":"ok"' not in answer
     assert len(engine.calls) == before
 

@@ -30,13 +30,13 @@ EVENT = b'data: {"n":%d}\n\n'
 def test_the_engine_gets_the_request_as_it_came(path):
     engine = ScriptedEngine(lambda call, down: answer(down))
     body = b'{ "model": "a/b","messages" :[{"role":"user","content":"\xc3\xa9"}], "foo_bar":1 }'
-    fields = {"HTTP-Referer": "https://app.example", "X-Title": "App", "User-Agent": "test/1"}
+    fields = {"HTTP-Referer": "https://app.example", "X-Title": "App"}
     with running_gateway(gateway_app(engine)) as url:
         reply = post(url, body, fields, path)
     [call] = engine.calls
     assert (call.body, call.dialect, call.envelope.model) == (body, "chat", "a/b")
     assert (call.caller.key_id, call.caller.referer) == ("local", "https://app.example")
-    assert (call.caller.title, call.caller.user_agent) == ("App", "test/1")
+    assert call.caller.title == "App"
     assert re.fullmatch(r"gen-[0-9]{10}-[A-Za-z0-9]{20}", call.generation_id)
     assert call.generation_id.split("-")[1] == str(call.created_ns // 10**9)
     assert (reply.status, reply.body) == (200, b'{"ok":true}')
@@ -50,6 +50,38 @@ async def answer(down):
     await down.head(200, (("content-type", "application/json"),))
     await down.body(b'{"ok":true}')
     await down.end()
+
+
+SECRET = "sk-canary-0123456789"
+PAGES = [
+    ("https://app.example/a/b", "https://app.example/a/b"),
+    ("https://app.example:8443/a@b", "https://app.example:8443/a@b"),
+    (f"https://app.example/a?key={SECRET}", "https://app.example/a"),
+    (f"https://app.example/a#token={SECRET}", "https://app.example/a"),
+    (f"https://app.example#{SECRET}?{SECRET}", "https://app.example"),
+    (f"https://me:{SECRET}@app.example/a", "https://app.example/a"),
+    (f"https://me:{SECRET}@{SECRET}@app.example/a", "https://app.example/a"),
+    (f"//me:{SECRET}@app.example", "//app.example"),
+    (f"me:{SECRET}@app.example", "app.example"),
+    (f"https://{SECRET * 40}@app.example/a", "https://app.example/a"),
+    ("https://app.example/" + "a" * 1000, "https://app.example/" + "a" * 492),
+    (f"?key={SECRET}", None),
+]
+
+
+@pytest.mark.parametrize("name", ["HTTP-Referer", "Referer"])
+@pytest.mark.parametrize(("sent", "kept"), PAGES)
+def test_a_page_is_kept_without_what_may_be_secret(serving, name, sent, kept):
+    url, engine = serving
+    assert post(url, ASK, {name: sent}).status == 200
+    assert engine.calls[-1].caller.referer == kept
+
+
+@pytest.fixture(scope="module")
+def serving():
+    engine = ScriptedEngine(lambda call, down: answer(down))
+    with running_gateway(gateway_app(engine)) as url:
+        yield url, engine
 
 
 def test_generation_ids_differ():

@@ -1,10 +1,13 @@
 """Client keys: where they come from, what is kept of them, and who is refused how."""
 
+import ast
 import gc
 import hashlib
+from pathlib import Path
 
 import pytest
 
+from arno.gateway import keys
 from arno.gateway.errors import SettingsError
 from arno.gateway.keys import KEYS_VARIABLE, KeyRing, from_environment, from_file
 from arno.wire import json
@@ -91,6 +94,55 @@ def test_only_a_hash_is_kept():
     assert "one" not in repr(ring)
     held = [thing for thing in gc.get_referents(ring.__dict__["_by_start"])]
     assert ONE not in str(held)
+
+
+SECRETS = {"digest", "known", "credential", "bearer", "plain", "token", "key", "value"}
+"""Names in the module of what a presented or a kept key is held in."""
+
+
+def early_comparisons(source):
+    """Where a secret is compared in a way whose time tells how much of it is right.
+
+    None and lengths may be asked for; the constructor compares the operator's own keys.
+    """
+    found = []
+    for function in ast.walk(ast.parse(source)):
+        if not isinstance(function, ast.FunctionDef) or function.name == "__init__":
+            continue
+        for node in ast.walk(function):
+            if isinstance(node, ast.Compare) and SECRETS & set(compared_names(node)):
+                found.append(ast.unparse(node))
+    return found
+
+
+def compared_names(node):
+    """The names whose values a comparison looks at."""
+    if isinstance(node, ast.Compare) and all(isinstance(op, ast.Is | ast.IsNot) for op in node.ops):
+        return
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len":
+        return
+    if isinstance(node, ast.Name):
+        yield node.id
+    for child in ast.iter_child_nodes(node):
+        yield from compared_names(child)
+
+
+def test_secrets_are_compared_in_constant_time_only():
+    source = Path(keys.__file__).read_text()
+    assert early_comparisons(source) == []
+    calls = [
+        ast.unparse(node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)
+    ]
+    assert "hmac.compare_digest(known[0], digest)" in calls
+    assert "hmac.compare_digest(bearer, plain)" in calls
+
+
+@pytest.mark.parametrize(
+    "bad",
+    ["known[0] == digest", "digest != known[0]", "credential in ring", "bearer[:9] == plain[:9]"],
+)
+def test_the_rule_finds_a_comparison_that_stops_early(bad):
+    assert early_comparisons(f"def f():\n    return {bad}") == [bad]
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,7 @@
-"""The whole gateway before a scripted upstream on a plain socket (R5, R8, R10, R12, R14, R21)."""
+"""The whole gateway before a scripted upstream on a plain socket (R5, R8, R10, R12, R14, R21).
+
+Its pace and the reuse of connections are in `test_live_pace`.
+"""
 
 import io
 import threading
@@ -8,7 +11,7 @@ import pytest
 
 from arno.store.memory import MemorySink
 from arno.wire import json
-from tests.gateway.harness import PATIENCE_S, connect, get, post
+from tests.gateway.harness import CHAT, PATIENCE_S, connect, get, post
 from tests.gateway.replaying import CONVERSATIONS
 from tests.gateway.upstream import SECRET, STREAM, Upstream, live
 
@@ -81,6 +84,26 @@ def test_r14_unknown_members_go_on_and_our_own_do_not():
     assert reply.document["provider"] == "Alpha"
     assert reply.headers["x-provider-name"] == "Alpha"
     assert SECRET not in f"{reply.headers} {reply.body} {log.getvalue()}"
+
+
+PARTS = [
+    {"type": "text", "text": "Look"},
+    {"type": "hologram", "hologram": {"depth": 3, "layers": [1, None, {"x": "\u00e9"}]}},
+    {"type": "text", "text": "there", "cache_control": {"type": "ephemeral"}, "mood": "calm"},
+]
+
+
+@pytest.mark.parametrize("contract", [False, True])
+def test_r14_an_unknown_content_part_goes_on_as_it_came(contract):
+    messages = [{"role": "user", "content": PARTS, "shade": {"a": [0]}}]
+    with (
+        Upstream(lambda peer: peer.answer(200, WHOLE)) as upstream,
+        live(upstream, contract=contract) as url,
+    ):
+        reply = post(url, {"model": "a/b", "messages": messages})
+    [peer] = upstream.requests
+    sent = b'"messages":' + json.dumps(messages)
+    assert (reply.status, sent in peer.body) == (200, True)
 
 
 @pytest.mark.parametrize("recording", CONVERSATIONS)
@@ -254,6 +277,16 @@ def test_r21_a_failure_before_output_keeps_its_meaning(
     assert len(reply.body) < 2048
 
 
+@pytest.mark.parametrize("wish", [{"only": ["nobody"]}, {"ignore": ["alpha"]}])
+def test_a_request_whose_own_wishes_leave_nobody_is_told_so(wish):
+    with Upstream(lambda peer: peer.answer(200, WHOLE)) as upstream, live(upstream) as url:
+        reply = post(url, {**ASK, "provider": wish})
+    error = reply.document["error"]
+    assert (reply.status, error["code"]) == (404, 404)
+    assert error["message"] == "No allowed providers are available for the selected model"
+    assert upstream.requests == []
+
+
 def test_a_failing_endpoint_is_followed_by_the_next_one():
     sink = MemorySink()
     with (
@@ -289,6 +322,37 @@ def test_r12_a_line_without_end_is_a_failure_and_closes_the_upstream():
         assert closed.wait(PATIENCE_S)
     assert chunks_of(reply.body)[-1]["error"]["code"] == 502
     assert len(reply.body) < 100_000
+
+
+@pytest.mark.parametrize("contract", [False, True])
+def test_r12_a_large_image_under_way_does_not_hold_up_a_health_call(contract):
+    """Order, not time: each health call is answered before the large request may go on."""
+    image = "data:image/png;base64," + "A" * (20 * 1024 * 1024)
+    parts = [{"type": "image_url", "image_url": {"url": image}}]
+    body = json.dumps({"model": "a/b", "messages": [{"role": "user", "content": parts}]})
+    arrived, go = threading.Event(), threading.Event()
+
+    def script(peer):
+        arrived.set()
+        assert go.wait(PATIENCE_S)
+        peer.answer(200, WHOLE)
+
+    with (
+        Upstream(script) as upstream,
+        live(upstream, contract=contract) as url,
+        connect(url) as client,
+    ):
+        head = f"POST {CHAT} HTTP/1.1\r\nHost: {client.host}\r\nContent-Length: {len(body)}\r\n\r\n"
+        client.send(head.encode() + body[:-1])
+        assert get(url, "/healthz").status == 200
+        assert upstream.requests == []
+        client.send(body[-1:])
+        assert get(url, "/healthz").status == 200
+        assert arrived.wait(PATIENCE_S)
+        assert get(url, "/healthz").status == 200
+        go.set()
+        assert client.read_head()[0] == 200
+    assert image.encode() in upstream.requests[0].body
 
 
 def test_r12_a_client_that_does_not_read_pauses_the_upstream():

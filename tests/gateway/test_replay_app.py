@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from arno.cassette.model import End
+from arno.gateway.errors import SettingsError
 from arno.gateway.log import RequestLog
 from arno.gateway.replay import replay_app
 from arno.gateway.settings import GatewaySettings
@@ -30,11 +31,11 @@ def stream(**changed):
 
 
 @contextmanager
-def serving(*recordings, settings=None, lines=None, **more):
+def serving(*recordings, settings=None, lines=None, public=False, **more):
     """A replay server's URL."""
     transport = ReplayTransport([cassette(*recordings, name="a.yaml")], **{"scale": 0, **more})
     log = RequestLog(lines if lines is not None else io.StringIO())
-    app = replay_app(transport, settings, log=log)
+    app = replay_app(transport, settings, log=log, public=public)
     with running_replay(app) as (url, _server):
         yield url
 
@@ -153,10 +154,45 @@ def test_an_unmatched_request_is_a_loud_error_with_the_nearest_recording():
         ],
     }
     logged = [json.loads(line) for line in lines.getvalue().splitlines()]
-    assert error["message"] in [line.get("text") for line in logged]
+    assert "no recording matches; nearest #0 of a.yaml: /model" in [
+        line.get("text") for line in logged
+    ]
     assert ("unmatched_request", 424) in [
         (line.get("reason"), line.get("status")) for line in logged
     ]
+
+
+RECORDED_WORDS, ASKED_WORDS = "canary-of-the-recording", "canary-of-the-request"
+MISSES = {
+    "a text": ({"p": RECORDED_WORDS}, {"p": ASKED_WORDS}, "/p"),
+    "a text that looks like a report": (
+        {"p": f"{RECORDED_WORDS}: recorded 1"},
+        {"p": f"{ASKED_WORDS}: not recorded"},
+        "/p",
+    ),
+    "a member more": ({}, {"p": ASKED_WORDS}, "/p"),
+    "a member less": ({"p": {"q": RECORDED_WORDS}}, {}, "/p"),
+    "in a list": ({"p": [0, RECORDED_WORDS]}, {"p": [0, ASKED_WORDS]}, "/p/1"),
+    "another kind": ({"p": [RECORDED_WORDS]}, {"p": ASKED_WORDS}, "/p"),
+    "no JSON": (RECORDED_WORDS.encode(), ASKED_WORDS.encode(), "body"),
+    "a whole value": (json.dumps(RECORDED_WORDS), json.dumps(ASKED_WORDS), "the body"),
+}
+
+
+@pytest.mark.parametrize("case", MISSES)
+def test_the_log_of_a_miss_says_where_and_never_what(case):
+    recorded, asked, place = MISSES[case]
+    body = recorded if isinstance(recorded, bytes) else json.dumps(recorded)
+    lines = io.StringIO()
+    with serving(recording((0, b"{}"), url=URL, body=body), lines=lines) as url:
+        reply = post(url, asked)
+    assert reply.status == 424
+    # The client has sent the one and may read the other: it is told, except of what is no JSON.
+    told = "canary" in reply.document["error"]["message"]
+    assert told == (case != "no JSON")
+    assert "canary" not in lines.getvalue()
+    texts = [json.loads(line).get("text") for line in lines.getvalue().splitlines()]
+    assert f"no recording matches; nearest #0 of a.yaml: {place}" in texts
 
 
 def test_what_was_not_recorded_does_not_exist():
@@ -192,11 +228,23 @@ def test_on_loopback_web_pages_and_foreign_names_are_refused(fields, status):
         assert raw_exchange(url, head).startswith(b"HTTP/1.1 %d " % status)
 
 
-def test_other_names_are_served_where_a_host_was_given():
-    with serving(stream(), settings=GatewaySettings(host="0.0.0.0")) as url:
-        fields = {"Host": "replay.internal"}
-        assert post(url, ASKED, fields).body == b"".join(CHUNKS)
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_who_says_public_serves_other_names_and_pages_too(host):
+    settings = GatewaySettings(host=host)
+    with serving(stream(), settings=settings, public=True) as url:
+        for fields in ({"Host": "replay.internal"}, {"Origin": "https://page.example"}):
+            assert post(url, ASKED, fields).body == b"".join(CHUNKS)
         assert post(url, ASKED, {"Host": "bad host"}).status == 400
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "replay.internal"])
+def test_recordings_are_not_served_off_loopback_unless_said_so(host):
+    transport, log = ReplayTransport([], scale=0), RequestLog(io.StringIO())
+    settings = GatewaySettings(host=host)
+    with pytest.raises(SettingsError, match="--public"):
+        replay_app(transport, settings, log=log)
+    assert replay_app(transport, settings, log=log, public=True).settings.host == host
+    log.close()
 
 
 def test_a_body_beyond_the_bound_is_refused():

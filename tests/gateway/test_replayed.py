@@ -78,8 +78,8 @@ def test_a_model_that_nobody_serves_is_an_error_in_the_contracts_shape(tmp_path)
         reply = post(url, {"model": "no/such", "messages": [{"role": "user", "content": "x"}]})
         data = get(url, f"/v1/generation?id={reply.headers['x-generation-id']}").document["data"]
     error = reply.document["error"]
-    assert reply.status == error["code"]
-    assert 400 <= reply.status < 500
+    assert (reply.status, error["code"]) == (400, 400)
+    assert error["message"] == "no/such is not a valid model ID"
     assert (data["state"], data["total_cost"], data["attempts"]) == ("refused", None, 0)
 
 

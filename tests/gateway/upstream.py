@@ -12,6 +12,7 @@ import threading
 from contextlib import contextmanager, suppress
 
 from arno.engine import Engine
+from arno.engine.engine import DEFAULTS
 from arno.engine.prices import price_table
 from arno.providers import Tables, load_catalogue
 from arno.store.memory import MemorySink
@@ -156,8 +157,11 @@ def tables(alpha, beta, contract):
 
 
 @contextmanager
-def live(alpha, beta=None, *, contract=False, sink=None, **more):
-    """The URL of a gateway before one upstream, or before two that are tried in order."""
+def live(alpha, beta=None, *, contract=False, sink=None, settings=DEFAULTS, **more):
+    """The URL of a gateway before one upstream, or before two that are tried in order.
+
+    settings: of the engine.
+    """
     beta_url = beta.url if beta else "http://127.0.0.1:9/v1"
     catalogue = load_catalogue(tables(alpha.url, beta_url, contract))
     catalogue = catalogue if beta else catalogue.only(["alpha"])
@@ -169,6 +173,7 @@ def live(alpha, beta=None, *, contract=False, sink=None, **more):
         transports={"live": pool},
         sink=sink,
         upstream_key=lambda slug: SECRET,
+        settings=settings,
     )
     app = gateway_app(engine, catalogue=catalogue, sink=sink, closers=[pool.aclose], **more)
     with running_gateway(app) as url:

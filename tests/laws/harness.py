@@ -9,7 +9,7 @@ from arno.canon.events import TERMINAL, Event, ResponseEnd, StreamError
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.fold import Fold, fold
 from arno.canon.order import OrderChecker
-from arno.canon.response import FinishReason, Response
+from arno.canon.response import Choice, FinishReason, Response
 from arno.canon.usage import Usage
 from arno.dialects import DIALECTS
 from arno.dialects.base import Dialect, Stamp, StreamDecoder
@@ -101,29 +101,19 @@ def folded(events: list[Event]) -> Response:
     return result.response
 
 
-def named_reasons(answer: Response) -> Response:
-    """A whole answer after one round trip: the wire's word stands for an unknown native one."""
-    choices = [
-        msgspec.structs.replace(
-            choice, native_reason=choice.native_reason or (choice.reason and choice.reason.value)
-        )
-        for choice in answer.choices
-    ]
-    return msgspec.structs.replace(answer, choices=tuple(choices))
-
-
 def told(answer: Response) -> Response:
-    """What a client reads of `answer` on a chat stream.
+    """What a client reads of `answer` on the chat wire, whole or as a stream.
 
-    A stream says why each choice ends, else it would look cut; and the word it says stands for
-    the upstream's own word where that is not known.
+    The wire's word stands for the upstream's own word where that is not known, and an end that
+    the contract has no word for is told as the good end it looks like.
     """
-    choices = []
-    for choice in answer.choices:
-        reason = choice.reason or FinishReason.STOP
-        native = choice.native_reason or reason.value
-        choices.append(msgspec.structs.replace(choice, reason=reason, native_reason=native))
-    return msgspec.structs.replace(answer, choices=tuple(choices))
+    return msgspec.structs.replace(answer, choices=tuple(map(_told, answer.choices)))
+
+
+def _told(choice: Choice) -> Choice:
+    reason = FinishReason.STOP if choice.reason is FinishReason.OTHER else choice.reason
+    native = choice.native_reason or (reason and reason.value)
+    return msgspec.structs.replace(choice, reason=reason, native_reason=native)
 
 
 def bare(value: Any, *, without: frozenset[str] = frozenset()) -> Any:

@@ -38,12 +38,15 @@ BAD_STATUS = {
 
 FAILED_STREAMS = {
     # `event: error` and no end mark: the model's call did not fit the tool's schema.
-    f"{_GROQ}/test_tool_use_failed_error_streaming.yaml#0": (400, "tool_use_failed"),
-    f"{_GROQ}/test_tool_use_failed_error_streaming_with_text.yaml#0": (400, "tool_use_failed"),
+    f"{_GROQ}/test_tool_use_failed_error_streaming.yaml#0": ("invalid_request", "tool_use_failed"),
+    f"{_GROQ}/test_tool_use_failed_error_streaming_with_text.yaml#0": (
+        "invalid_request",
+        "tool_use_failed",
+    ),
     # An error member beside a choice, behind two finish reasons `length`.
-    f"{_OPENROUTER}/test_openrouter_stream_error.yaml#0": (400, "400"),
+    f"{_OPENROUTER}/test_openrouter_stream_error.yaml#0": ("invalid_request", "400"),
 }
-"""Streams with status 200 that the upstream itself ended as a failure: its status and code."""
+"""Streams with status 200 that the upstream itself ended as a failure: its kind and code."""
 
 
 class Rewrite(StrEnum):

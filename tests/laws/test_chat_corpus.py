@@ -11,7 +11,7 @@ import pytest
 
 from arno.canon.events import ChoiceEnd, Event, KeepAlive, ResponseEnd, StreamError
 from arno.canon.failure import Failure, FailureKind, Stage
-from arno.canon.response import Response
+from arno.canon.response import FinishReason, Response
 from arno.canon.unfold import unfold
 from arno.dialects.base import Batch
 from arno.dialects.chat.stream_decode import ChatStreamDecoder
@@ -105,11 +105,16 @@ def test_whole_answers_are_the_fold_of_their_own_events() -> None:
 
 
 def test_whole_answers_told_as_streams_say_the_same() -> None:
-    """Law Fold; row 21 of the fault matrix is the same step for a client that asked to stream."""
+    """Law Fold; row 21 of the fault matrix is the same step for a client that asked to stream.
+
+    A stream has to say why it ends: an answer that does not is no good one there (R5).
+    """
 
     def law(case: Recording) -> bool:
         answer = answer_of(case)
         body = encode([list(unfold(answer))])
+        if any(choice.reason is None for choice in answer.choices):
+            return failed(decode(body))
         again = CHAT.decode_response(json.dumps(CHAT.encode_response(answer)[0]))
         assert isinstance(again, Response)
         return bare(folded(decode(body))) == bare(told(answer)) == bare(told(again))
@@ -179,11 +184,12 @@ def frames_from(parts: Iterable[bytes]) -> list[SSEFrame]:
 
 def test_failed_streams_tell_their_own_failure() -> None:
     rows = {row.id: row for row in recordings.recorded()}
-    for name, (status, code) in recordings.FAILED_STREAMS.items():
+    for name, (kind, code) in recordings.FAILED_STREAMS.items():
         last = decode(rows[name].body)[-1]
         assert isinstance(last, StreamError), name
         failure = last.failure
-        assert (failure.status, failure.code, failure.stage) == (status, code, Stage.MID_STREAM)
+        assert (failure.kind, failure.code, failure.stage) == (kind, code, Stage.MID_STREAM)
+        assert failure.status is None, name
 
 
 def test_refusals_with_a_status_are_failures() -> None:
@@ -234,7 +240,7 @@ class InventsStop(ChatStreamDecoder):
             for choice in self._choices.values()
             for event in self._end_parts(choice, whole=True)
         ]
-        return Batch(None, None, (*ends, ChoiceEnd(), ResponseEnd()))
+        return Batch(None, None, (*ends, ChoiceEnd(0, FinishReason.STOP), ResponseEnd()))
 
 
 def test_the_prefix_check_notices_an_invented_stop() -> None:

@@ -132,11 +132,11 @@ def test_any_bytes_make_a_stream_with_one_end(body: bytes, event: str) -> None:
 def check_answer(body: bytes) -> None:
     """A whole answer decodes to a value, and what decodes can be told in both forms."""
     answer = CHAT.decode_response(body)
-    CHAT.restamp_response(body, Stamp(id="gen-1"), no_price)
     if isinstance(answer, Failure):
         CHAT.encode_failure(answer)
         return
     assert isinstance(answer, Response)
+    json.loads(CHAT.restamp_response(body, answer, Stamp(id="gen-1"), no_price))
     json.dumps(CHAT.encode_response(answer)[0])
     encode([checked(list(unfold(answer)))])
 

@@ -30,7 +30,6 @@ from tests.laws.harness import (
     finish_place,
     folded,
     frames_of,
-    named_reasons,
     told,
 )
 from tests.laws.values import requests, responses
@@ -97,7 +96,7 @@ def test_whole_answers_come_back(answer: Response) -> None:
     assert not losses
     again = CHAT.decode_response(json.dumps(document))
     assert isinstance(again, Response)
-    assert bare(again) == bare(named_reasons(answer))
+    assert bare(again) == bare(told(answer))
     written, _ = CHAT.encode_response(again)
     assert json.equal(written, json.loads(json.dumps(document)))
 

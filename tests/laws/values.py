@@ -105,9 +105,11 @@ usages = st.builds(
 def _endings(has_calls: bool) -> st.SearchStrategy[tuple[FinishReason | None, str | None]]:
     """Reason and native reason as the wire can say them together (R4)."""
     reasons = [FinishReason.LENGTH, FinishReason.CONTENT_FILTER, FinishReason.TOOL_CALLS]
-    known = st.sampled_from(reasons if has_calls else [*reasons, FinishReason.STOP])
-    other = st.sampled_from(["recitation", "network"]).map(lambda word: (FinishReason.OTHER, word))
-    return st.one_of(st.tuples(known, maybe(words)), other)
+    if has_calls:
+        return st.tuples(st.sampled_from(reasons), maybe(words))
+    known = st.tuples(st.sampled_from([*reasons, FinishReason.STOP]), maybe(words))
+    other = st.sampled_from(["language", "network"]).map(lambda word: (FinishReason.OTHER, word))
+    return st.one_of(known, other)
 
 
 @st.composite

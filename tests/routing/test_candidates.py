@@ -70,7 +70,11 @@ def test_preferences_choose_among_our_endpoints(preferences, expected):
 GATED = [
     ({"only": ["deepinfra"]}, ["deepinfra", "openrouter"]),
     ({"only": ["nobody"]}, ["openrouter"]),
-    ({"ignore": ["openrouter", "moonshotai"]}, ["deepinfra", "openrouter"]),
+    ({"ignore": ["moonshotai"]}, ["deepinfra", "openrouter"]),
+    ({"ignore": ["openrouter", "moonshotai"]}, ["deepinfra"]),
+    ({"data_collection": "deny"}, ["openrouter"]),
+    ({"zdr": True}, ["openrouter"]),
+    ({"data_collection": "allow", "zdr": False}, ["moonshotai", "deepinfra", "openrouter"]),
     ({"order": ["openrouter"]}, ["openrouter", "moonshotai", "deepinfra"]),
     ({"order": ["deepinfra"], "allow_fallbacks": False}, ["deepinfra", "openrouter"]),
     ({"allow_fallbacks": False}, ["moonshotai"]),

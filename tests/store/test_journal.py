@@ -61,6 +61,30 @@ def test_only_the_owner_may_read_the_files(tmp_path):
     assert files(tmp_path / "j")[0].stat().st_mode & 0o077 == 0
 
 
+def test_a_folder_that_others_could_read_is_tightened(tmp_path):
+    (tmp_path / "j").mkdir()
+    (tmp_path / "j").chmod(0o755)
+    Journal(tmp_path / "j")
+    assert (tmp_path / "j").stat().st_mode & 0o777 == 0o700
+
+
+def test_a_link_in_the_folder_is_no_journal(tmp_path):
+    (tmp_path / "elsewhere").write_bytes(b"kept")
+    (tmp_path / "j").mkdir()
+    (tmp_path / "j" / "lost.journal").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StoreUnavailable, match=r"lost\.journal"):
+        Journal(tmp_path / "j")
+    assert (tmp_path / "elsewhere").read_bytes() == b"kept"
+
+
+def test_records_are_not_set_aside_behind_a_link(tmp_path):
+    journal = Journal(tmp_path / "j")
+    (tmp_path / "j" / REJECTED).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match=REJECTED):
+        journal.reject(record(1))
+    assert not (tmp_path / "elsewhere").exists()
+
+
 def test_a_living_journal_is_left_alone(tmp_path):
     first = Journal(tmp_path)
     first.append(record(1))
@@ -188,9 +212,10 @@ def test_lines_longer_than_one_read_are_read(tmp_path):
 
 def test_a_line_without_bounds_is_refused_and_leaves_no_trace(tmp_path):
     journal = Journal(tmp_path)
-    with pytest.raises(RecordNotDurable, match="bytes is over"):
+    with pytest.raises(RecordNotDurable, match=r"has \d+ bytes .* it is not in the ledger"):
         journal.append(record(1, user="u" * MAX_LINE))
     journal.append(record(2))
+    assert (journal.too_long, journal.appended) == (1, 1)
     assert drain(journal) == [record(2)]
 
 

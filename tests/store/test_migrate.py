@@ -48,6 +48,10 @@ def test_the_tables_have_the_fields_of_the_entries(table, entry):
         assert column.nullable is may_be_unknown, name
 
 
+def test_the_lists_of_a_generation_stand_last():
+    assert GenerationEntry.__struct_fields__[-len(rows.LISTS) :] == rows.LISTS
+
+
 def described(engine):
     looked = inspect(engine)
     return {

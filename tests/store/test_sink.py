@@ -9,13 +9,14 @@ import threading
 
 import pytest
 
-from arno.ledger.ports import MigrationError, RecordNotDurable, StoreUnavailable
+from arno.ledger.ports import Health, MigrationError, RecordNotDurable, StoreUnavailable
 from arno.store import rows
 from arno.store.database import open_engine
 from arno.store.framing import scan
 from arno.store.journal import REJECTED, Journal
 from arno.store.migrate import bring_up_to_date
 from arno.store.schema import METADATA
+from arno.store.segment import MAX_LINE
 from arno.store.sink import StoreSink
 from tests.ledger.records import record
 from tests.store.locks import lock_database, until
@@ -175,6 +176,18 @@ def test_a_record_that_no_row_can_hold_does_not_hold_up_the_others(tmp_path):
     kept = scan((tmp_path / "journal" / REJECTED).read_bytes(), 9)
     assert b"gen-2" in kept.payloads[0]
     assert sink.close()
+
+
+def test_a_record_that_is_too_long_is_told_and_stops_nothing(tmp_path):
+    with open_sink(tmp_path) as sink:
+        with pytest.raises(RecordNotDurable, match="not in the ledger"):
+            sink.append(record(1, user="u" * MAX_LINE))
+        sink.append(record(2))
+        assert sink.flush()
+        assert (sink.counters.too_long, sink.counters.appended) == (1, 1)
+        assert sink.health() == Health(
+            ok=True, problem="1 records were too long to be written down and are lost"
+        )
 
 
 def test_damaged_lines_are_counted(tmp_path):

@@ -255,6 +255,55 @@ def test_secrets_do_not_leave_the_transport():
     asyncio.run(within(20, scenario()))
 
 
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("authorization", "Bearer KEY"),
+        ("authorization", "KEY"),
+        ("proxy-authorization", "Basic KEY"),
+        *((name, "KEY") for name in ("x-api-key", "api-key", "x-goog-api-key")),
+        ("cookie", "a=b; session=KEY"),
+    ],
+)
+def test_an_answer_that_repeats_the_requests_key_is_kept_without_it(header, value):
+    """Of any shape, also if it came in two reads; timing and the rest of the text stay."""
+    key = "canary.of-no-known.shape"
+    parts = [b'{"error":"Incorrect API key provided: canary.', b'of-no-known.shape (n=%d)"}' % 1]
+
+    async def scenario():
+        kept, time = [], FakeTime()
+        inner = replay(
+            recording((5, parts[0]), (9, parts[1]), status=401, headers={"X-Generation-Id": [key]}),
+            scale=1,
+            sleep=time.sleep,
+            monotonic=time.monotonic,
+        )
+        asked = HttpRequest("POST", ask().url, ((header, value.replace("KEY", key)),), ask().body)
+        transport = RecordTransport(inner, kept.append, monotonic_ns=time.monotonic_ns)
+        assert b"".join(await read_chunks(await transport.send(asked))) == b"".join(parts)
+        [item] = kept
+        assert key not in repr(item)
+        assert item.response.body == b'{"error":"Incorrect API key provided: [redacted] (n=1)"}'
+        assert item.response.headers == {"X-Generation-Id": ["[redacted]"]}
+        assert [round(chunk.at_ns / 1e6) for chunk in chunks_of(item)] == [5, 9]
+
+    asyncio.run(scenario())
+
+
+def test_an_answer_that_repeats_the_key_of_the_query_is_kept_without_it():
+    key = "canary.of-no-known.shape"
+
+    async def scenario():
+        kept = []
+        answer = Script.json(b'{"error":"no such key: %b"}' % key.encode())
+        async with ScriptedUpstream([answer]) as upstream, pool() as live:
+            asked = HttpRequest("POST", f"{upstream.url}/v1?key={key}", (), b"{}")
+            await read_all(await RecordTransport(live, kept.append).send(asked))
+            assert kept[0].response.body == b'{"error":"no such key: [redacted]"}'
+
+    asyncio.run(within(20, scenario()))
+
+
 def test_no_encoded_body_is_asked_for():
     async def scenario():
         async with ScriptedUpstream([Script.json(b"{}")]) as upstream, pool() as live:

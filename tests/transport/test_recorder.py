@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,8 @@ from arno.transport.record import RecordTransport
 from arno.transport.recorder import Recorder, RecordingIncomplete
 from arno.transport.replay import ReplayTransport
 from tests.transport.replaying import FakeTime, read_chunks, recording
+from tests.transport.running import pool, post, read_all, within
+from tests.transport.upstream import Script, ScriptedUpstream
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -119,6 +122,32 @@ def test_what_looks_like_a_credential_is_left_out_and_told_without_being_shown(t
     assert secret.decode() not in str(caught.value)
     assert secret not in path.read_bytes()
     assert [item.response.body for item in load(path.read_bytes()).interactions] == [b"fine"]
+
+
+@pytest.mark.parametrize(("encoding", "kept"), [("gzip", 0), (" Identity", 1), ("", 1)])
+def test_an_answer_that_is_encoded_unasked_is_left_out_and_told(tmp_path, encoding, kept):
+    """It could not be replayed: a replay gives bodies without an encoding."""
+    path = tmp_path / "a.yaml"
+
+    async def scenario():
+        answer = Script([b"{}"], headers=[("content-encoding", encoding)])
+        async with ScriptedUpstream([answer]) as upstream, pool() as live:
+            recorder = Recorder(path)
+            await read_all(await RecordTransport(live, recorder).send(post(upstream.url)))
+            return recorder
+
+    recorder = asyncio.run(within(20, scenario()))
+    assert recorder.count == kept
+    assert [problem.count("encoded (gzip)") for problem in recorder.problems] == [1] * (1 - kept)
+
+
+def test_a_new_file_is_for_its_owner_alone_and_a_mode_that_was_chosen_stays(tmp_path):
+    path = tmp_path / "a.yaml"
+    recorder = Recorder(path)
+    for number, item in enumerate(items(2)):
+        recorder(item)
+        assert stat.S_IMODE(path.stat().st_mode) == (0o600, 0o640)[number]
+        path.chmod(0o640)
 
 
 def test_a_file_that_cannot_be_written_is_told_at_the_end(tmp_path):

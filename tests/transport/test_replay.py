@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 
 import pytest
 
@@ -9,7 +10,7 @@ from arno.cassette.canonical import Ignore
 from arno.cassette.match import Policy
 from arno.cassette.model import End
 from arno.transport.base import ErrorKind, TransportError
-from arno.transport.replay import ReplayTransport, UnmatchedRequest
+from arno.transport.replay import MATCHED_AT_ONCE, ReplayTransport, UnmatchedRequest
 from tests.transport.replaying import (
     URL,
     FakeTime,
@@ -23,6 +24,7 @@ from tests.transport.running import fault_of, read_to_fault
 
 CHUNKS = ((10, b"data: 1\n\nda"), (25, b"ta: 2\n\n"), (25, b"data: 3\n\n"), (400, b"data: 4\n\n"))
 PIECES = [data for _, data in CHUNKS]
+PATIENCE_S = 10
 
 
 # ---------------------------------------------------------------- chunks and time
@@ -208,6 +210,50 @@ def test_replay_is_sealed(monkeypatch):
 
     asyncio.run(scenario())
     assert opened == []
+
+
+def held(transport):
+    """Makes every search of the transport wait until it is let go (or has waited in vain)."""
+    begun, go, find = threading.Event(), threading.Event(), transport.index.find
+
+    def waiting(*request):
+        begun.set()
+        assert go.wait(PATIENCE_S), "the event loop stood still during the search"
+        return find(*request)
+
+    transport.index.find = waiting
+    return begun, go
+
+
+LONG = b'{"model":"a/b","text":"%b"}' % (b"x" * MATCHED_AT_ONCE)
+
+
+def test_the_loop_goes_on_while_a_long_body_is_looked_up():
+    async def scenario():
+        transport = replay(recording(*CHUNKS, body=LONG))
+        begun, go = held(transport)
+        sending = asyncio.create_task(transport.send(ask(body=LONG)))
+        while not begun.is_set():
+            await asyncio.sleep(0)
+        go.set()
+        assert await read_chunks(await sending) == PIECES
+
+    asyncio.run(scenario())
+
+
+def test_closing_during_a_search_ends_the_request():
+    async def scenario():
+        transport = replay(recording(*CHUNKS, body=LONG))
+        begun, go = held(transport)
+        sending = asyncio.create_task(transport.send(ask(body=LONG)))
+        while not begun.is_set():
+            await asyncio.sleep(0)
+        await transport.aclose()
+        go.set()
+        with pytest.raises(RuntimeError, match="closed"):
+            await sending
+
+    asyncio.run(scenario())
 
 
 def test_ignored_fields_may_differ():

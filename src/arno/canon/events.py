@@ -70,8 +70,8 @@ class UsageUpdate(msgspec.Struct, frozen=True, tag="usage"):
 class ChoiceEnd(msgspec.Struct, frozen=True, tag="choice_end"):
     """A choice says why it ends; any number, repeats allowed, the first reason counts."""
 
-    choice: int = 0
-    reason: FinishReason = FinishReason.STOP
+    choice: int
+    reason: FinishReason
     native_reason: str | None = None
     ext: Ext = NO_EXT
 

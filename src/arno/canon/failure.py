@@ -44,6 +44,7 @@ class FailureKind(StrEnum):
     PAYMENT_REQUIRED = "payment_required"
     PERMISSION = "permission_denied"
     NOT_FOUND = "not_found"
+    MODEL_NOT_FOUND = "model_not_found"
     PAYLOAD_TOO_LARGE = "payload_too_large"
     UNPROCESSABLE = "unprocessable"
     RATE_LIMIT = "rate_limit_exceeded"
@@ -67,8 +68,8 @@ class Stage(StrEnum):
 class Failure(msgspec.Struct, frozen=True):
     """One upstream failure.
 
-    status: the upstream's HTTP status, None if no head came; code: the upstream's own code as
-    text; retry_after: seconds; native: the upstream's error document as it came; detail: more for
+    status: the upstream's HTTP status as it came, None if no head came or it was a good one (a
+    number inside the body is `code`); code: the upstream's own code as text; retry_after: seconds; native: the upstream's error document as it came; detail: more for
     the operator (addresses), never sent to a client.
     """
 

@@ -8,6 +8,9 @@ match       which recording answers a request, or what the nearest ones differ i
 canonical   what two requests must share to be the same
 difference  where two JSON values differ
 redact      what may be written at all
+rules       what is a secret by its name: the lists
+secrets     what looks like a secret by its value
+secret_fields  where secrets stand in a body
 yaml_*      reading, scalar styles and layout, exactly as go-yaml has them
 errors      what is raised
 """
@@ -29,7 +32,9 @@ from arno.cassette.model import (
     Style,
     WireTiming,
 )
-from arno.cassette.redact import Redaction, dump_redacted, find_secret, redact, redact_interaction
+from arno.cassette.redact import dump_redacted, redact, redact_interaction
+from arno.cassette.rules import Redaction
+from arno.cassette.secrets import find_secret
 from arno.cassette.timing import Chunk, chunks_of
 
 __all__ = [

@@ -13,7 +13,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import msgspec
 
-from arno.cassette.redact import DEFAULT, Redaction, redact_body, redact_url
+from arno.cassette.redact import redact_body, redact_url
+from arno.cassette.rules import DEFAULT, Redaction
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 

@@ -1,22 +1,28 @@
 """Where two JSON values differ, as JSON pointers with short texts (spec/cassettes.md section 4.2).
 
-Serves the report on a request that matches no recording. Everything is bounded: how many
-differences, how long each text; a value that looks like a credential is never shown.
+Serves the report on a request that matches no recording. Everything is bounded: how many values
+are visited, how many differences are told, how long each text is; a value that looks like a
+credential is never shown.
 """
 
 from collections.abc import Iterator
-from itertools import islice, zip_longest
-from typing import Final
+from itertools import chain, islice, zip_longest
+from typing import Final, TypeAlias
 
 import msgspec
 
-from arno.cassette.redact import DEFAULT, REPLACEMENT, Redaction, find_secret
+from arno.cassette.rules import DEFAULT, REPLACEMENT, Redaction
+from arno.cassette.secrets import find_secret
 from arno.wire import json
 
 MAX_TEXT: Final = 80
 """Longest text shown of one value or pointer, in characters."""
 
+MAX_VISITED: Final = 20_000
+"""Pairs of values looked at in one comparison; what differs behind them is not found."""
+
 _CONTEXT: Final = 20
+_AROUND: Final = 8 * 1024
 _ABSENT: Final = object()
 
 
@@ -34,6 +40,9 @@ class Difference(msgspec.Struct, frozen=True):
         return f"{self.pointer}: {recorded}, {got}"
 
 
+_Member: TypeAlias = tuple[str, object, object]
+
+
 class Comparer:
     """Compares with the recording's redaction rules at hand, so that no secret is shown."""
 
@@ -43,7 +52,8 @@ class Comparer:
 
     def bodies(self, recorded: object, got: object, limit: int) -> tuple[Difference, ...]:
         """At most `limit` differences of two JSON values, in the order of the recorded one."""
-        return tuple(islice(self._values("", recorded, got), limit))
+        visits = iter(range(MAX_VISITED))
+        return tuple(islice(self._values("", recorded, got, visits), limit))
 
     def texts(self, pointer: str, recorded: str, got: str) -> Difference:
         """The difference of two texts; of long ones the part around the first change is shown."""
@@ -52,36 +62,32 @@ class Comparer:
             start = 0
         return Difference(pointer, self._text(recorded, start), self._text(got, start))
 
-    def _values(self, pointer: str, recorded: object, got: object) -> Iterator[Difference]:
+    def _values(
+        self, pointer: str, recorded: object, got: object, visits: Iterator[int]
+    ) -> Iterator[Difference]:
+        """The differences, in order; `visits` gives as many items as values may be looked at."""
         if isinstance(recorded, dict) and isinstance(got, dict):
-            yield from self._objects(pointer, recorded, got)
+            yield from self._members(pointer, _members(recorded, got), visits)
         elif isinstance(recorded, list) and isinstance(got, list):
-            yield from self._arrays(pointer, recorded, got)
+            items = enumerate(zip_longest(recorded, got, fillvalue=_ABSENT))
+            members = ((str(place), one, other) for place, (one, other) in items)
+            yield from self._members(pointer, members, visits)
         elif isinstance(recorded, str) and isinstance(got, str):
             if recorded != got:
                 yield self.texts(self._pointer(pointer), recorded, got)
         elif not json.equal(recorded, got):
             yield self._pair(pointer, recorded, got)
 
-    def _objects(
-        self, pointer: str, recorded: dict[str, object], got: dict[str, object]
+    def _members(
+        self, pointer: str, members: Iterator[_Member], visits: Iterator[int]
     ) -> Iterator[Difference]:
-        for key in recorded | got:
-            place = f"{pointer}/{key.replace('~', '~0').replace('/', '~1')}"
-            if key in recorded and key in got:
-                yield from self._values(place, recorded[key], got[key])
-            else:
-                yield self._pair(place, recorded.get(key, _ABSENT), got.get(key, _ABSENT))
-
-    def _arrays(
-        self, pointer: str, recorded: list[object], got: list[object]
-    ) -> Iterator[Difference]:
-        pairs = zip_longest(recorded, got, fillvalue=_ABSENT)
-        for place, (one, other) in enumerate(pairs):
+        # `visits` comes first: where it is used up, nothing is taken from `members` any more.
+        for _, (name, one, other) in zip(visits, members, strict=False):
+            place = f"{pointer}/{name}"
             if one is _ABSENT or other is _ABSENT:
-                yield self._pair(f"{pointer}/{place}", one, other)
+                yield self._pair(place, one, other)
             else:
-                yield from self._values(f"{pointer}/{place}", one, other)
+                yield from self._values(place, one, other, visits)
 
     def _pair(self, pointer: str, recorded: object, got: object) -> Difference:
         return Difference(self._pointer(pointer), self._shown(recorded), self._shown(got))
@@ -98,8 +104,8 @@ class Comparer:
         return REPLACEMENT if self._is_secret(text) else _shorten(text)
 
     def _text(self, text: str, start: int) -> str:
-        # The whole text is searched: a part may hold half a secret that no pattern knows.
-        if self._is_secret(text):
+        # More than the part is searched: it may hold half a secret that no pattern knows.
+        if self._is_secret(text[max(0, start - _AROUND) : start + MAX_TEXT + _AROUND]):
             return REPLACEMENT
         part = text[start : start + MAX_TEXT].encode(errors="replace").decode()
         quoted = json.dumps(part).decode()
@@ -116,9 +122,24 @@ def bytes_difference(recorded: bytes, got: bytes) -> Difference:
     return Difference("body", f"{len(recorded)} bytes", f"{len(got)} bytes (from byte {place})")
 
 
+def _members(recorded: dict[str, object], got: dict[str, object]) -> Iterator[_Member]:
+    """The members of both, those of the recording first, under the names that pointers have."""
+    new = (key for key in got if key not in recorded)
+    for key in chain(recorded, new):
+        name = key.replace("~", "~0").replace("/", "~1")
+        yield name, recorded.get(key, _ABSENT), got.get(key, _ABSENT)
+
+
 def _first_change(one: str | bytes, other: str | bytes) -> int:
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((n for n, (left, right) in pairs if left != right), min(len(one), len(other)))
+    """The length of what both begin with, found by halving: texts may be megabytes long."""
+    same, end = 0, min(len(one), len(other))
+    while same < end:
+        middle = (same + end + 1) // 2
+        if one[same:middle] == other[same:middle]:
+            same = middle
+        else:
+            end = middle - 1
+    return same
 
 
 def _shorten(text: str) -> str:

@@ -12,7 +12,7 @@ import msgspec
 from arno.cassette.canonical import Base, Ignore
 from arno.cassette.match import Matcher, Miss, Near, Policy
 from arno.cassette.model import Cassette, Interaction
-from arno.cassette.redact import DEFAULT, Redaction
+from arno.cassette.rules import DEFAULT, Redaction
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 

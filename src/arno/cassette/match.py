@@ -4,10 +4,11 @@ A miss is a value that explains itself: the nearest recordings, where they diffe
 used already. Nothing ever falls through to the network from here; there is none.
 """
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Final
 
 import msgspec
@@ -17,13 +18,13 @@ from arno.cassette.canonical import (
     Ignore,
     Matching,
     RequestKey,
-    canonical_url,
     read_body,
     request_key,
 )
 from arno.cassette.difference import Comparer, Difference, bytes_difference
 from arno.cassette.model import Interaction
-from arno.cassette.redact import DEFAULT, REPLACEMENT, Redaction, find_secret
+from arno.cassette.rules import DEFAULT, REPLACEMENT, Redaction
+from arno.cassette.secrets import find_secret
 
 NEAREST: Final = 3
 """How many recorded requests a miss shows."""
@@ -31,7 +32,14 @@ NEAREST: Final = 3
 MAX_DIFFERENCES: Final = 10
 """How many differences are looked for in each."""
 
+SPELLINGS: Final = 8
+"""How many times as long as itself a body may be written (white space, `\\u` escapes)."""
+
+SLACK: Final = 64 * 1024
+"""Bytes that a body may have more, for fields that are ignored."""
+
 _COMPARED: Final = 200
+_COMPARED_BYTES: Final = 8 * 1024 * 1024
 _SHOWN: Final = 3
 
 
@@ -57,6 +65,8 @@ class Miss(msgspec.Struct, frozen=True):
     """No recording answers this request. `source` names the cassette, "" if it has no name.
 
     With `exhausted` the request does match, but every match was used before (policy sequence).
+    `too_long` are the bytes of a body that was not read, since none that is recorded comes near
+    its length, and those of the longest recorded one.
     """
 
     method: str
@@ -64,6 +74,7 @@ class Miss(msgspec.Struct, frozen=True):
     source: str
     exhausted: bool
     near: tuple[Near, ...]
+    too_long: tuple[int, int] | None = None
 
     def message(self) -> str:
         """What a human needs to repair the test or to record again; a line per recording."""
@@ -74,6 +85,9 @@ class Miss(msgspec.Struct, frozen=True):
                 f"every recorded request that matches {asked} was used already: {numbers}{self._of}"
             )
         begin = f"no recorded request matches {asked}"
+        if self.too_long is not None:
+            size, longest = self.too_long
+            return f"{begin}: request body of {size} bytes; the longest recorded one has {longest}"
         if not self.near:
             place = f" in {self.source}" if self.source else ""
             return f"{begin}; nothing is recorded{place}"
@@ -87,6 +101,7 @@ class Miss(msgspec.Struct, frozen=True):
     def _describe(self, near: Near) -> str:
         used = " (used already)" if near.used else ""
         shown = "; ".join(str(item) for item in near.differences[:_SHOWN])
+        shown = shown or "too much to compare"
         more = len(near.differences) - _SHOWN
         # The search stops at MAX_DIFFERENCES, so a full list may not be all of them.
         least = "at least " if len(near.differences) == MAX_DIFFERENCES else ""
@@ -119,15 +134,20 @@ class Matcher:
         self._compare = Comparer(redaction)
         self._source = source
         self._used: set[int] = set()
+        self._keys = tuple(self._key(item) for item in self._interactions)
+        self._longest = max((len(item.request.body) for item in self._interactions), default=0)
         self._matches: dict[RequestKey, list[int]] = {}
-        for place, item in enumerate(self._interactions):
-            request = item.request
-            key = request_key(request.method, request.url, request.body, self._how)
+        for place, key in enumerate(self._keys):
             self._matches.setdefault(key, []).append(place)
         self._queues = {key: deque(places) for key, places in self._matches.items()}
 
     def find(self, method: str, url: str, body: bytes) -> Interaction | Miss:
-        """The recording for this request by the policy, or a Miss."""
+        """The recording for this request by the policy, or a Miss.
+
+        The work is bounded by the length of the recordings and not by that of the request.
+        """
+        if len(body) > SPELLINGS * self._longest + SLACK:
+            return self._too_long(method, url, len(body))
         key = request_key(method, url, body, self._how)
         if key not in self._matches:
             return self._miss(key, body)
@@ -144,6 +164,15 @@ class Matcher:
         items = enumerate(self._interactions)
         return tuple(item for place, item in items if place not in self._used)
 
+    def _key(self, item: Interaction) -> RequestKey:
+        request = item.request
+        return request_key(request.method, request.url, request.body, self._how)
+
+    def _too_long(self, method: str, url: str, size: int) -> Miss:
+        key = request_key(method, url, b"", self._how)
+        sizes = (size, self._longest)
+        return Miss(key.method, self._safe_url(key), self._source, False, (), sizes)
+
     def _take(self, key: RequestKey) -> int | None:
         if self._policy is Policy.STATELESS:
             return self._matches[key][0]
@@ -153,8 +182,8 @@ class Matcher:
             return self._matches[key][-1] if self._policy is Policy.STICKY else None
 
     def _miss(self, key: RequestKey, body: bytes) -> Miss:
-        far = [self._far(item, key) for item in self._interactions]
-        places = sorted(range(len(far)), key=far.__getitem__)[:_COMPARED]
+        far = [_far(recorded, key) for recorded in self._keys]
+        places = self._few(sorted(range(len(far)), key=far.__getitem__)[:_COMPARED], len(body))
         got = read_body(body, self._how)
         differences = {place: self._differences(place, key, body, got) for place in places}
         # Sorting is stable: equally near recordings stay in file order.
@@ -170,26 +199,34 @@ class Matcher:
         secret = find_secret(key.url.encode(errors="replace"), self._how.redaction)
         return REPLACEMENT if secret else key.url
 
-    def _far(self, item: Interaction, key: RequestKey) -> int:
-        """How far method and URL are off: those outweigh any difference in a body."""
-        request = item.request
-        other_url = canonical_url(request.url, self._how) != key.url
-        return 2 * other_url + (request.method.upper() != key.method)
+    def _few(self, places: list[int], size: int) -> list[int]:
+        """The first of the recordings, as many as are shown, and more while what is compared
+        with the body, and the body each time, are short.
+        """
+        lengths = (len(self._interactions[place].request.body) for place in places)
+        sums = accumulate(length + size for length in lengths)
+        few = bisect_right(list(sums), _COMPARED_BYTES)
+        return places[: max(few, NEAREST)]
 
     def _differences(
         self, place: int, key: RequestKey, body: bytes, got: object
     ) -> tuple[Difference, ...]:
         """What differs from the recording at `place`; `got` is what `body` was read as."""
         request = self._interactions[place].request
-        recorded_url = canonical_url(request.url, self._how)
+        old = self._keys[place]
         found = []
-        if request.method.upper() != key.method:
-            found.append(self._compare.texts("method", request.method.upper(), key.method))
-        if recorded_url != key.url:
-            found.append(self._compare.texts("url", recorded_url, key.url))
+        if old.method != key.method:
+            found.append(self._compare.texts("method", old.method, key.method))
+        if old.url != key.url:
+            found.append(self._compare.texts("url", old.url, key.url))
         recorded = read_body(request.body, self._how)
         if not isinstance(recorded, bytes) and not isinstance(got, bytes):
             return (*found, *self._compare.bodies(recorded, got, MAX_DIFFERENCES - len(found)))
         if recorded != got:
             found.append(bytes_difference(request.body, body))
         return tuple(found)
+
+
+def _far(recorded: RequestKey, key: RequestKey) -> int:
+    """How far method and URL are off: those outweigh any difference in a body."""
+    return 2 * (recorded.url != key.url) + (recorded.method != key.method)

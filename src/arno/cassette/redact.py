@@ -6,8 +6,7 @@ is never put into an error.
 """
 
 import re
-from collections.abc import Callable, Iterator
-from functools import lru_cache
+from collections.abc import Iterator
 from typing import Final
 from urllib.parse import unquote_plus
 
@@ -21,69 +20,15 @@ from arno.cassette.model import (
     Interaction,
     RecordedRequest,
     RecordedResponse,
+    Tree,
     WireTiming,
 )
+from arno.cassette.rules import DEFAULT, REPLACEMENT, Redaction, is_parameter
+from arno.cassette.secret_fields import apply, find_edits, known_pattern
+from arno.cassette.secrets import find_secret
 from arno.cassette.timing import is_current, retimed
 
-REPLACEMENT: Final = "[redacted]"
-"""What stands in a body field whose value was a secret."""
-
-_REPLACED: Final = f'"{REPLACEMENT}"'.encode()
-
-REQUEST_HEADERS: Final = frozenset({"accept", "content-type", "user-agent"})
-RESPONSE_HEADERS: Final = REQUEST_HEADERS | {"retry-after", "x-generation-id"}
-SECRET_PARAMETERS: Final = frozenset(
-    "key api_key api-key apikey access_token access-token auth auth_token authorization token"
-    " client_secret password secret sig signature x-goog-api-key x-amz-credential"
-    " x-amz-security-token x-amz-signature".split()
-)
-SECRET_FIELDS: Final = frozenset(
-    "api_key api-key apiKey apikey access_token accessToken refresh_token refreshToken id_token"
-    " auth_token authToken authorization Authorization client_secret clientSecret secret_key"
-    " secretKey secret_access_key secretAccessKey session_token sessionToken private_key privateKey"
-    " password x-api-key".split()
-)
-
-# A token that a dot and another token follow. Anchored at the start of the token and possessive, so
-# that the search stays linear whatever it is given.
-_DOTTED: Final = re.compile(rb"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]++\.(?=[A-Za-z0-9_-]{8})")
-_WEB_TOKEN: Final = re.compile(rb"eyJ[A-Za-z0-9_-]{8}")
-_BEARER: Final = re.compile(
-    rb"\bBearer(?: |\+|%20)(?=[^\s\"]{0,64}\d)[A-Za-z0-9._~+/=-]{12}", re.IGNORECASE
-)
-
-
-def _has_web_token(data: bytes) -> bool:
-    return any(_WEB_TOKEN.search(found[0]) for found in _DOTTED.finditer(data))
-
-
-# Key prefixes of spec section 4.4, each with enough of the shape behind it that prose ("Bearer
-# authentication", "sk-learn") and plain base64 (which has no dot) do not match.
-_SEARCHES: Final[tuple[tuple[str, Callable[[bytes], object]], ...]] = (
-    ("an API key (sk-)", re.compile(rb"(?<![A-Za-z0-9_-])sk-[A-Za-z0-9_-]{12}").search),
-    ("an API key (AIza) (AIza)", re.compile(rb"AIza[A-Za-z0-9_-]{12}").search),
-    ("an AWS access key id", re.compile(rb"(?<![A-Z0-9])(?:AKIA|ASIA)[A-Z0-9]{12}").search),
-    ("a JSON web token (eyJ)", _has_web_token),
-    ("a bearer token", _BEARER.search),
-)
-_HINT: Final = re.compile(rb"(?i)sk-|AIza|AKIA|ASIA|eyJ|bearer")
-
-
-class Redaction(msgspec.Struct, frozen=True):
-    """The rules of one recording. Header and parameter names are compared in lower case.
-
-    `known` are secrets of this process (configured keys): finding one anywhere refuses the write.
-    """
-
-    request_headers: frozenset[str] = REQUEST_HEADERS
-    response_headers: frozenset[str] = RESPONSE_HEADERS
-    parameters: frozenset[str] = SECRET_PARAMETERS
-    fields: frozenset[str] = SECRET_FIELDS
-    known: tuple[str, ...] = ()
-
-
-DEFAULT: Final = Redaction()
-"""The rules unless somebody asks for others."""
+_SEPARATOR: Final = re.compile("([&;])")
 
 
 def dump_redacted(cassette: Cassette, rules: Redaction = DEFAULT) -> bytes:
@@ -99,9 +44,12 @@ def dump_redacted(cassette: Cassette, rules: Redaction = DEFAULT) -> bytes:
 
 
 def redact(cassette: Cassette, rules: Redaction = DEFAULT) -> Cassette:
-    """The cassette without headers off the list, key-bearing parameters and secret field values."""
+    """The cassette without headers off the list, key-bearing parameters, secret field values and
+    known secrets.
+    """
     interactions = tuple(redact_interaction(item, rules) for item in cassette.interactions)
-    return msgspec.structs.replace(cassette, interactions=interactions)
+    extra = _tree_without_known(cassette.extra, rules)
+    return msgspec.structs.replace(cassette, interactions=interactions, extra=extra)
 
 
 def redact_interaction(interaction: Interaction, rules: Redaction = DEFAULT) -> Interaction:
@@ -113,46 +61,34 @@ def redact_interaction(interaction: Interaction, rules: Redaction = DEFAULT) -> 
         request=_redact_request(interaction.request, rules),
         response=_redact_response(interaction.response, rules),
         wire=_redact_wire(interaction, rules),
+        extra=_tree_without_known(interaction.extra, rules),
     )
 
 
 def redact_url(url: str, rules: Redaction = DEFAULT) -> str:
-    """The URL without user info and without key-bearing parameters; the rest is left verbatim."""
-    head, mark, tail = url.partition("?")
-    query, hash_mark, fragment = tail.partition("#")
-    pairs = [pair for pair in query.split("&") if _parameter(pair) not in rules.parameters]
-    kept = "&".join(pairs)
-    return f"{_without_user(head)}{mark if kept else ''}{kept}{hash_mark}{fragment}"
+    """The URL without user info, without key-bearing parameters (in its fragment neither), known
+    secrets replaced; the rest is left verbatim.
+    """
+    before, hash_mark, fragment = _without_user(url).partition("#")
+    path, mark, query = before.partition("?")
+    kept = _without_secret_pairs(query, rules)
+    rest = _without_secret_pairs(fragment, rules)
+    clean = f"{path}{mark if kept else ''}{kept}{hash_mark if rest else ''}{rest}"
+    return _without_known(clean, rules)
 
 
 def redact_body(body: bytes, content_type: str = "", rules: Redaction = DEFAULT) -> bytes:
-    """The body with the text values of secret fields replaced, in JSON wherever it stands (whole
-    bodies, event streams) and in form bodies. Binary bodies (not UTF-8) are left alone.
+    """The body with known secrets replaced, and the values of secret fields: in JSON wherever it
+    stands (whole bodies, event streams, strings), in form bodies and in multipart ones. In binary
+    bodies (not UTF-8) only known secrets are looked for.
     """
-    if content_type.lower().startswith("application/x-www-form-urlencoded"):
-        return b"&".join(_redact_form_pair(pair, rules) for pair in body.split(b"&"))
-    parts: list[bytes] = []
-    position = 0
-    for start, end in _secret_values(body, rules):
-        parts += body[position:start], _REPLACED
-        position = end
-    return b"".join((*parts, body[position:]))
+    return apply(body, find_edits(body, content_type, rules))
 
 
 def check(cassette: Cassette, rules: Redaction = DEFAULT) -> None:
     """Raise SecretFound, naming the place, if any value looks like a credential."""
     for where, data in _values(cassette):
         _refuse(where, data, rules)
-
-
-def find_secret(data: bytes, rules: Redaction = DEFAULT) -> str | None:
-    """What kind of credential `data` seems to hold, None if none."""
-    for secret in rules.known:
-        if secret and secret.encode() in data:
-            return "a configured secret"
-    if _HINT.search(data) is None:
-        return None
-    return next((kind for kind, search in _SEARCHES if search(data)), None)
 
 
 def _refuse(where: str, data: bytes, rules: Redaction) -> None:
@@ -162,38 +98,42 @@ def _refuse(where: str, data: bytes, rules: Redaction) -> None:
 
 
 def _redact_request(request: RecordedRequest, rules: Redaction) -> RecordedRequest:
-    form = request.form.items()
+    form = {name: value for name, value in request.form.items() if not is_parameter(name, rules)}
     return msgspec.structs.replace(
         request,
         url=redact_url(request.url, rules),
         request_uri=redact_url(request.request_uri, rules),
-        headers=_listed(request.headers, rules.request_headers),
-        trailer=_listed(request.trailer, rules.request_headers),
-        form={name: values for name, values in form if name.lower() not in rules.parameters},
+        headers=_listed(request.headers, rules.request_headers, rules),
+        trailer=_listed(request.trailer, rules.request_headers, rules),
+        form=_headers_without_known(form, rules),
         remote_addr="",
         body=redact_body(request.body, content_type(request.headers), rules),
+        extra=_tree_without_known(request.extra, rules),
     )
 
 
 def _redact_response(response: RecordedResponse, rules: Redaction) -> RecordedResponse:
     return msgspec.structs.replace(
         response,
-        headers=_listed(response.headers, rules.response_headers),
-        trailer=_listed(response.trailer, rules.response_headers),
+        status=_without_known(response.status, rules),
+        headers=_listed(response.headers, rules.response_headers, rules),
+        trailer=_listed(response.trailer, rules.response_headers, rules),
         body=redact_body(response.body, content_type(response.headers), rules),
+        extra=_tree_without_known(response.extra, rules),
     )
 
 
 def _redact_wire(interaction: Interaction, rules: Redaction) -> WireTiming | None:
-    wire, body = interaction.wire, interaction.response.body
+    wire, response = interaction.wire, interaction.response
     if wire is None:
         return None
     kept = {key: value for key, value in wire.extra.items() if key not in ("headers", "enc")}
-    wire = msgspec.structs.replace(wire, extra=kept)
-    if not is_current(wire, body):
+    sent = None if wire.sent is None else _without_known(wire.sent, rules)
+    wire = msgspec.structs.replace(wire, sent=sent, extra=_tree_without_known(kept, rules))
+    if not is_current(wire, response.body):
         return wire
-    spans = _secret_values(body, rules)
-    return retimed(wire, [(start, end, len(_REPLACED)) for start, end in spans])
+    edits = find_edits(response.body, content_type(response.headers), rules)
+    return retimed(wire, [(edit.start, edit.end, len(edit.text)) for edit in edits])
 
 
 def content_type(headers: Headers) -> str:
@@ -203,50 +143,81 @@ def content_type(headers: Headers) -> str:
     return next(found, "")
 
 
-def _listed(headers: Headers, names: frozenset[str]) -> Headers:
-    return {name: values for name, values in headers.items() if name.lower() in names}
+def _listed(headers: Headers, names: frozenset[str], rules: Redaction) -> Headers:
+    kept = {name: values for name, values in headers.items() if name.lower() in names}
+    return _headers_without_known(kept, rules)
+
+
+def _without_secret_pairs(text: str, rules: Redaction) -> str:
+    """Pairs between `&` or `;`, less those that hold secrets, each with the separator before it."""
+    pieces = _SEPARATOR.split(text)
+    marks = ("", *pieces[1::2])
+    pairs = zip(marks, pieces[::2], strict=True)
+    kept = [(mark, pair) for mark, pair in pairs if not is_parameter(_parameter(pair), rules)]
+    if not kept:
+        return ""
+    return "".join((kept[0][1], *(mark + pair for mark, pair in kept[1:])))
 
 
 def _parameter(pair: str) -> str:
-    return unquote_plus(pair.partition("=")[0]).lower()
+    return unquote_plus(pair.partition("=")[0])
 
 
-def _without_user(head: str) -> str:
-    scheme, mark, rest = head.partition("://")
+def _without_user(url: str) -> str:
+    scheme, mark, rest = url.partition("://")
     if not mark:
-        return head
+        return url
     authority, slash, path = rest.partition("/")
-    return f"{scheme}{mark}{authority.rpartition('@')[2]}{slash}{path}"
+    end = min((authority.find(one) for one in "?#" if one in authority), default=len(authority))
+    # Before `?` there is either a port, or a password that somebody did not escape.
+    port = authority[:end].rpartition("]")[2].partition(":")[2]
+    if port and not port.isdecimal():
+        end = len(authority)
+    host = authority[:end].rpartition("@")[2]
+    return f"{scheme}{mark}{host}{authority[end:]}{slash}{path}"
 
 
-def _redact_form_pair(pair: bytes, rules: Redaction) -> bytes:
-    name, mark, _ = pair.partition(b"=")
-    plain = unquote_plus(name.decode(errors="replace"))
-    if plain in rules.fields or plain.lower() in rules.parameters:
-        return name + mark + REPLACEMENT.encode()
-    return pair
+def _without_known(text: str, rules: Redaction) -> str:
+    if not rules.known:
+        return text
+    data = _bytes_without_known(text.encode(errors="surrogateescape"), rules)
+    return data.decode(errors="surrogateescape")
 
 
-def _secret_values(body: bytes, rules: Redaction) -> list[tuple[int, int]]:
-    """Where the values of secret fields stand, quotes included; nowhere in binary bodies."""
-    if not rules.fields:
-        return []
-    spans = [found.span(1) for found in _field_pattern(rules.fields).finditer(body)]
-    return spans if spans and _is_text(body) else []
+def _bytes_without_known(data: bytes, rules: Redaction) -> bytes:
+    pattern = known_pattern(rules.known)
+    return data if pattern is None else pattern.sub(REPLACEMENT.encode(), data)
 
 
-@lru_cache(maxsize=16)
-def _field_pattern(fields: frozenset[str]) -> re.Pattern[bytes]:
-    names = "|".join(sorted(map(re.escape, fields)))
-    return re.compile(rf'"(?:{names})"\s*:\s*("(?:[^"\\]|\\.)*+")'.encode(), re.DOTALL)
+def _headers_without_known(headers: Headers, rules: Redaction) -> Headers:
+    if not rules.known:
+        return headers
+    return {
+        _without_known(name, rules): [_without_known(value, rules) for value in values]
+        for name, values in headers.items()
+    }
 
 
-def _is_text(body: bytes) -> bool:
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+def _tree_without_known(tree: dict[str, Tree], rules: Redaction) -> dict[str, Tree]:
+    if not rules.known:
+        return tree
+    return {
+        _without_known(key, rules): _branch_without_known(value, rules)
+        for key, value in tree.items()
+    }
+
+
+def _branch_without_known(value: Tree, rules: Redaction) -> Tree:
+    if isinstance(value, dict):
+        return _tree_without_known(value, rules)
+    if isinstance(value, list):
+        return [_branch_without_known(item, rules) for item in value]
+    if isinstance(value, bytes):
+        return _bytes_without_known(value, rules)
+    if isinstance(value, str) and (clean := _without_known(value, rules)) != value:
+        # Any other text stays what it is: a `Plain` one is written without quotes.
+        return clean
+    return value
 
 
 def _values(cassette: Cassette) -> Iterator[tuple[str, bytes]]:

@@ -17,25 +17,30 @@ from arno.cassette.secrets import spellings
 
 _PLAIN: Final = REPLACEMENT.encode()
 
-# A member's name with its opening quote, both quotes behind as many backslashes (2**depth - 1 for
-# JSON in a string in a string), the colon, and the first byte of the value.
-_SPACE: Final = rb"(?:\s|\\+[nrt])*+"
-_MEMBER: Final = re.compile(
-    rb'(\\*+)"((?:[A-Za-z0-9_. -]|\\+u00[2-7][0-9A-Fa-f]){2,80})\1"'
+_SPACE: Final = r"(?:\s|\\+[nrt])*+"
+_MEMBER: Final = (
+    r'"((?:[A-Za-z0-9_.-]|\\+u00[2-7][0-9A-Fa-f]){2,80}+)'
+    r'(?:(?i:ENDINGS)|(?<=u00[2-7][0-9A-Fa-f]))(\\*+)"'
     + _SPACE
-    + rb":"
+    + ":"
     + _SPACE
-    + rb'(?=\\*+"|[\[{0-9-])'
+    + r'(?=\\*+"|[\[{0-9-])'
 )
+"""A member's name in quotes, the colon, and the first byte of the value. Before both quotes stand
+as many backslashes: 2**depth - 1 for JSON in a string in a string; the search begins with the quote
+itself because that is what can be found fast. ENDINGS are the words that a name may end in: most
+members are passed over without a look at the rest of their name.
+"""
+
 _ESCAPED: Final = re.compile(r"\\+u00([2-7][0-9A-Fa-f])")
-_QUOTE: Final = re.compile(rb'(\\*+)"')
-_MARK: Final = re.compile(rb'(\\*+)"|[\[\]{}]')
+_QUOTE: Final = re.compile(rb'(?<!\\)(\\*+)"')
+_MARK: Final = re.compile(rb'(?<!\\)(\\*+)"|[\[\]{}]')
 _NUMBER: Final = re.compile(rb"[0-9.eE+-]++")
 _MADE: Final = re.compile(rb"(?=[^0-9]*[0-9])(?=[^A-Za-z]*[A-Za-z])[A-Za-z0-9._~+/=-]{16,}+")
 _PAIR: Final = re.compile(rb"[^&;]++")
 _PART: Final = re.compile(
-    rb'(?i)\bform-data;[^\r\n]{0,200}?\bname="?([^"\r\n;]{1,100})"?[^\r\n]*+'
-    rb"(?:\r?\n[^\r\n]++)*+\r?\n\r?\n(.*?)(?=\r?\n--|\Z)",
+    rb'(?i)\bform-data;[^\r\n]{0,200}?\bname="?([^"\r\n;]{1,100})"?[^\r\n]{0,500}'
+    rb"(?:\r?\n[^\r\n]{1,500}){0,10}\r?\n\r?\n(.*?)(?=\r?\n--|\Z)",
     re.DOTALL,
 )
 
@@ -108,32 +113,44 @@ def _multipart(body: bytes, rules: Redaction) -> Iterator[Edit]:
 
 
 def _members(body: bytes, rules: Redaction) -> Iterator[Edit]:
-    position = 0
-    while found := _MEMBER.search(body, position):
-        position = found.end()
-        name = _ESCAPED.sub(lambda code: chr(int(code[1], 16)), found[2].decode())
-        if is_one_of(name, rules.fields):
-            yield from _value(body, position, len(found[1]))
-        elif is_one_of(name, rules.doubtful):
-            edit = _string(body, position, len(found[1]))
-            if edit is not None and _looks_made(body, edit):
+    position = walked = 0
+    pattern = _member_pattern(rules.fields | rules.doubtful)
+    while found := pattern.search(body, position):
+        position, depth = found.end(), len(found[2])
+        if not body.endswith(found[2], 0, found.start()):
+            continue
+        name = _ESCAPED.sub(lambda code: chr(int(code[1], 16)), found[1].decode())
+        secret = is_one_of(name, rules.fields)
+        if secret and body[position] in b"[{":
+            # What stands in a value that was walked is not walked again: the work stays linear.
+            if position >= walked:
+                edits, walked = _nested(body, position, depth)
+                yield from edits
+        elif secret or is_one_of(name, rules.doubtful):
+            edit = _scalar(body, position, depth)
+            if edit is not None and (secret or _looks_made(body, edit)):
                 yield edit
 
 
-def _value(body: bytes, start: int, depth: int) -> Iterator[Edit]:
-    """The edits of a secret field's value. In an object or array only strings that look made by a
-    machine are secrets: a tool's schema has members called `password`, too.
+@lru_cache(maxsize=16)
+def _member_pattern(fields: frozenset[str]) -> re.Pattern[bytes]:
+    words = sorted({field.rpartition("_")[2] for field in fields})
+    endings = "|".join(f"(?<={re.escape(word)})" for word in words) or "(?!)"
+    return re.compile(_MEMBER.replace("ENDINGS", endings).encode())
+
+
+def _scalar(body: bytes, start: int, depth: int) -> Edit | None:
+    number = _NUMBER.match(body, start)
+    return Edit(*number.span(), _quoted(depth)) if number else _string(body, start, depth)
+
+
+def _nested(body: bytes, start: int, depth: int) -> tuple[list[Edit], int]:
+    """The edits in an object or array that a secret field holds, and its end.
+
+    Only strings that look made by a machine are secrets there: the schema of a tool has members
+    called `password`, too.
     """
-    edit = _string(body, start, depth)
-    if edit is not None:
-        yield edit
-    elif number := _NUMBER.match(body, start):
-        yield Edit(*number.span(), _quoted(depth))
-    else:
-        yield from _nested(body, start, depth)
-
-
-def _nested(body: bytes, start: int, depth: int) -> Iterator[Edit]:
+    edits: list[Edit] = []
     open_brackets, position = 0, start
     while mark := _MARK.search(body, position):
         position = mark.end()
@@ -144,12 +161,13 @@ def _nested(body: bytes, start: int, depth: int) -> Iterator[Edit]:
         else:
             edit = _string(body, mark.start(), depth)
             if edit is None:
-                return
+                return edits, position
             position = edit.end
             if _looks_made(body, edit):
-                yield edit
+                edits.append(edit)
         if open_brackets == 0:
-            return
+            return edits, position
+    return edits, len(body)
 
 
 def _string(body: bytes, start: int, depth: int) -> Edit | None:

@@ -1,4 +1,4 @@
-"""What looks like a credential by its value: known prefixes and shapes, and known values.
+"""What is a credential by its value: known prefixes and shapes, and the values a request carries.
 
 Serves behaviour R34 and spec/cassettes.md section 4.4. A value is never put into an answer: the
 scan says what kind it found.
@@ -6,12 +6,16 @@ scan says what kind it found.
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final
-from urllib.parse import quote, unquote_to_bytes
+from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
 import msgspec
 
-from arno.cassette.rules import DEFAULT, Redaction
+from arno.cassette.rules import CREDENTIAL_HEADERS, DEFAULT, Redaction, is_parameter
+
+MIN_CREDENTIAL: Final = 8
+"""Characters of the shortest value that is taken for a credential of a request."""
 
 # A token that a dot and another token follow. Anchored at the start of the token and possessive, so
 # that the search stays linear whatever it is given.
@@ -83,7 +87,33 @@ def find_secret(data: bytes, rules: Redaction = DEFAULT) -> str | None:
     return None
 
 
-def spellings(secrets: Iterable[str]) -> tuple[bytes, ...]:
+def carried(
+    url: str, headers: Iterable[tuple[str, str]], rules: Redaction = DEFAULT
+) -> tuple[str, ...]:
+    """The credentials that a request itself carries, in its headers (names in lower case) and its
+    query: an upstream may repeat them in its answer.
+    """
+    found = [
+        text
+        for name, value in headers
+        if name in CREDENTIAL_HEADERS
+        for text in (_cookies(value) if name == "cookie" else _with_and_without_scheme(value))
+    ]
+    pairs = parse_qsl(url.partition("?")[2].partition("#")[0])
+    found += (value for name, value in pairs if is_parameter(name, rules))
+    return tuple(dict.fromkeys(text for text in found if len(text) >= MIN_CREDENTIAL))
+
+
+def _cookies(value: str) -> list[str]:
+    return [value, *(pair.partition("=")[2].strip() for pair in value.split(";"))]
+
+
+def _with_and_without_scheme(value: str) -> list[str]:
+    return [value.strip(), value.strip().partition(" ")[2].strip()]
+
+
+@lru_cache(maxsize=64)
+def spellings(secrets: tuple[str, ...]) -> tuple[bytes, ...]:
     """How known secrets stand in texts: as they are, in a URL, in JSON; longest first."""
     found: set[bytes] = set()
     for secret in filter(None, secrets):

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 
 from arno.cli.options import add_address, add_scale
 from arno.gateway import server
-from arno.gateway.inflight import Inflight
-from arno.gateway.log import RequestLog
 from arno.gateway.replay import replay_app
 from arno.gateway.settings import GatewaySettings
 from arno.transport.files import load_cassettes
@@ -23,13 +20,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_scale(parser, default=1.0)
     add_address(parser)
+    parser.add_argument(
+        "--public",
+        action="store_true",
+        help="serve the recordings to anybody who reaches the port, web pages too",
+    )
 
 
 def execute(options: argparse.Namespace) -> int:
     """Serve until a signal; the URL is the first line of standard output."""
     transport = ReplayTransport(load_cassettes(options.cassettes), scale=options.scale)
     settings = GatewaySettings(host=options.host, port=options.port)
-    app = replay_app(transport, settings)
+    app = replay_app(transport, settings, public=options.public)
 
     def announce(url: str) -> None:
         server.say(url)
@@ -38,9 +40,9 @@ def execute(options: argparse.Namespace) -> int:
     return server.run(
         app,
         settings,
-        inflight=Inflight(),
-        log=RequestLog(),
-        wall_ns=time.time_ns,
+        inflight=app.inflight,
+        log=app.log,
+        wall_ns=app.clock.wall_ns,
         announce=announce,
     )
 

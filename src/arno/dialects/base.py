@@ -6,7 +6,7 @@ provider, no socket and no other dialect.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -27,16 +27,13 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """What routing and limits need of a request; the big members are not decoded.
 
     models: fallback model ids after `model`; routing: the gateway's own preferences document;
-    include_usage: the client asked for a usage chunk; max_output_tokens: tokens, None if absent.
+    include_usage: the client asked for a usage chunk.
     """
 
     model: str
     models: tuple[str, ...] = ()
     stream: bool = False
     include_usage: bool = False
-    max_output_tokens: int | None = None
-    n: int = 1
-    has_tools: bool = False
     routing: Json = None
     user: str | None = None
     session_id: str | None = None
@@ -60,12 +57,14 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
 
     regular: the document says what the events say in the dialect's uniform layout, so it can be
     passed on as it is; otherwise its tool calls and end reasons must be rewritten.
+    readable_error: the document is an error that clients of the dialect read as it is, and may.
     """
 
     frame: SSEFrame | None
     document: Json
     events: tuple[Event, ...]
     regular: bool = True
+    readable_error: bool = False
 
 
 class StreamDecoder(Protocol):
@@ -137,21 +136,24 @@ class Dialect(Protocol):
         """The request as this dialect writes it, and what could not be carried."""
         ...
 
-    def decode_response(self, body: bytes) -> Response | Failure:
-        """A whole answer with a good status; a failure inside it is told as one."""
+    def decode_response(self, body: bytes, headers: Headers = ()) -> Response | Failure:
+        """A whole answer with a good status; a failure inside it is told as one.
+
+        headers: those of the answer, for what they tell of such a failure (Retry-After).
+        """
         ...
 
     def encode_response(self, response: Response) -> tuple[Json, tuple[Loss, ...]]:
         """The whole answer as a document, and what could not be carried."""
         ...
 
-    def restamp_response(self, body: bytes, stamp: Stamp, pricer: Pricer) -> bytes:
-        """A whole answer of the same dialect with the stamp written in."""
+    def restamp_response(
+        self, body: bytes, response: Response, stamp: Stamp, pricer: Pricer
+    ) -> bytes:
+        """A whole answer of the same dialect with the stamp; response: what `body` decodes to."""
         ...
 
-    def decode_failure(
-        self, status: int, headers: Mapping[str, str] | Headers, body: bytes, stage: Stage
-    ) -> Failure:
+    def decode_failure(self, status: int, headers: Headers, body: bytes, stage: Stage) -> Failure:
         """An answer with a bad status."""
         ...
 

@@ -11,12 +11,16 @@ _MOST_READ = 8 * MAX_MESSAGE
 """Characters that are looked at: what is masked may be longer than what is left of it."""
 
 _SECRET = re.compile(
-    r"(?i)\b(?:sk|pk|rk|key|gsk|xai|fw|r8|hf)[-_][A-Za-z0-9_\-]{8,}"
+    r"(?i)\b(?:sk|pk|rk|key|gsk|xai|fw|r8|hf)[-_]"
+    r"(?:[\w\-]{0,128}(?:\*+|•+|…|\.{3,})[\w\-*•….]{0,128}[\w\-*•…]|[A-Za-z0-9_\-]{8,})"
+    r"|\b[\w\-]{1,64}\*{3,}[\w\-*]*"
     r"|\bAIza[A-Za-z0-9_\-]{10,}|\bAKIA[A-Z0-9]{8,}|\beyJ[A-Za-z0-9_\-.]{16,}"
     r"|(?:bearer|basic)\s+[A-Za-z0-9_\-.~+/=]{8,}"
     r"|\b(?:api[-_]?key|key|token|secret|signature|sig)=[^\s&\"'<>]+"
     r"|(?<=://)[^/\s@:]*:[^/\s@]+(?=@)"
 )
+"""Keys, whole or as hosts quote them with their middle masked; repeats are bounded so that no text
+takes longer than its length."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 
 

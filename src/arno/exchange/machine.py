@@ -274,7 +274,7 @@ class Exchange:
     def _end_whole(self) -> Step:
         body = b"".join(self._pieces)
         self._pieces.clear()
-        response = self._dialect.decode_response(body)
+        response = self._dialect.decode_response(body, self._headers)
         if isinstance(response, Failure):
             return self.broken(response)
         events = tuple(unfold(response))

@@ -70,10 +70,7 @@ def _tells_itself(batch: Batch) -> bool:
 
     A chunk without choices, or an `event: error` frame, is one that client SDKs do not read.
     """
-    document = batch.document
-    if batch.frame is None or not isinstance(document, dict) or batch.frame.event:
-        return False
-    return bool(batch.regular and document.get("error") and document.get("choices"))
+    return batch.readable_error
 
 
 class Restamp:
@@ -93,7 +90,7 @@ class Restamp:
 
     def whole(self, body: bytes, response: Response) -> bytes:
         """The restamped document."""
-        return self._dialect.restamp_response(body, self._stamp, self._pricer)
+        return self._dialect.restamp_response(body, response, self._stamp, self._pricer)
 
 
 class Encode:

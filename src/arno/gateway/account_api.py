@@ -10,10 +10,9 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from urllib.parse import parse_qs
 
 from arno.canon.ext import Json
-from arno.gateway.asgi import Inbound, Reply
+from arno.gateway.asgi import Inbound, Reply, parameters
 from arno.gateway.core import Gateway
 from arno.gateway.errors import Refusal
 from arno.gateway.log import timestamp
@@ -26,7 +25,7 @@ MAX_ID = 256
 
 async def generation(gateway: Gateway, request: Inbound) -> Reply:
     """One generation of the caller's; 404 for others' as for unknown ones."""
-    values = parse_qs(request.query.decode("latin-1"), max_num_fields=16).get("id", [])
+    values = parameters(request).get("id", [])
     if len(values) != 1 or len(values[0]) > MAX_ID:
         raise Refusal(400, "Give one id: /generation?id=gen-...", "invalid_parameter")
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from typing import Any
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -25,6 +26,9 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 
 MAX_FIELDS = 200
 """Header fields of one request."""
+
+MAX_PARAMETERS = 32
+"""Parameters of one query."""
 
 MAX_VALUE = 256
 """Characters of a response header value that comes from elsewhere."""
@@ -82,6 +86,15 @@ def check_head(scope: Scope, max_head: int, max_path: int) -> None:
         raise Refusal(431, "The request's headers are too large", "headers_too_large")
     if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > max_path:
         raise Refusal(414, "The request's path is too long", "path_too_long")
+
+
+def parameters(request: Inbound) -> dict[str, list[str]]:
+    """The values of a query by name; those without a value are left out. Raises Refusal."""
+    try:
+        return parse_qs(request.query.decode("latin-1"), max_num_fields=MAX_PARAMETERS)
+    except ValueError as error:
+        text = f"A query has at most {MAX_PARAMETERS} parameters"
+        raise Refusal(400, text, "invalid_parameter") from error
 
 
 class Reply(msgspec.Struct, frozen=True):

@@ -10,10 +10,10 @@ and `limit` (paging only if one of them is given).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 from arno.canon.ext import Json
-from arno.gateway.asgi import Inbound, Reply
+from arno.gateway.asgi import Inbound, Reply, parameters
 from arno.gateway.core import Gateway
 from arno.gateway.errors import Refusal
 from arno.gateway.log import timestamp
@@ -30,7 +30,7 @@ Query = dict[str, list[str]]
 
 async def models(gateway: Gateway, request: Inbound) -> Reply:
     """All models that can be asked for, newest first; see the module for the parameters."""
-    query = parse_qs(request.query.decode("latin-1"), max_num_fields=64)
+    query = parameters(request)
     rows = sorted(gateway.catalogue.models.values(), key=lambda row: (-row.created, row.id))
     found = [row for row in rows if _matches(gateway, row, query)]
     page, following = _page(request.path, query, found)

@@ -8,6 +8,7 @@ request makes one task besides its own (it watches for the client's leaving); an
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 
 import msgspec
@@ -34,6 +35,9 @@ _LAST_WORDS_S = 2.0
 """How long the end of a cut answer may wait for a slow client."""
 
 _MAX_ATTRIBUTION = 512
+
+_USERINFO = re.compile(r"\A((?:[A-Za-z][A-Za-z0-9+.-]*:)?//)?[^/]*@")
+"""Of an address: what stands before the host and may be a password."""
 
 FORWARDED = (b"anthropic-beta", b"openai-beta", b"x-anthropic-beta")
 """Request headers that go on to an upstream as they came (R14); all others stay here."""
@@ -83,8 +87,8 @@ def _call(gateway: Gateway, request: Inbound, envelope: Envelope, body: bytes) -
         generation_id=generation_id(now),
         caller=Caller(
             key_id=request.key_id or "",
-            referer=_attribution(request, b"http-referer", b"referer"),
-            title=_attribution(request, b"x-openrouter-title", b"x-title"),
+            referer=_page(_attribution(request, b"http-referer", b"referer")),
+            title=_bounded(_attribution(request, b"x-openrouter-title", b"x-title")),
         ),
         dialect=gateway.dialect.name,
         envelope=envelope,
@@ -99,12 +103,23 @@ def _call(gateway: Gateway, request: Inbound, envelope: Envelope, body: bytes) -
 
 
 def _attribution(request: Inbound, *names: bytes) -> str | None:
-    """The first of the headers that is there, bounded."""
+    """The first of the headers that is there."""
     for name in names:
         value = request.headers.get(name)
         if value:
-            return value[:_MAX_ATTRIBUTION].decode("latin-1")
+            return value.decode("latin-1")
     return None
+
+
+def _bounded(text: str | None) -> str | None:
+    return text[:_MAX_ATTRIBUTION] if text else None
+
+
+def _page(address: str | None) -> str | None:
+    """The address of a page without what may be secret: userinfo, query and fragment."""
+    if address is None:
+        return None
+    return _bounded(_USERINFO.sub(r"\1", re.split("[?#]", address, maxsplit=1)[0]))
 
 
 async def _serve(gateway: Gateway, request: Inbound, call: Call) -> Facts:

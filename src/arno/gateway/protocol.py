@@ -1,32 +1,44 @@
 """The server's HTTP protocol with bounds on a request's head, and errors in the contract's shape.
 
 Serves bad inputs 1 to 6, 11 and 12: what is not HTTP, a head that does not end and a head that does
-not come are answered and the connection is closed. Parsing stays the library's.
+not come are answered and the connection is closed. What comes after a body (trailers) is bounded
+and dropped: it is not what the request was let in with. Parsing stays the library's.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, ClassVar
 
+from uvicorn._types import ASGI3Application
 from uvicorn.config import Config
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 from uvicorn.server import ServerState
 
 from arno.gateway.errors import envelope
 from arno.wire import json
 
 MAX_PENDING = 256 * 1024
-"""Bytes of a head that has not ended."""
+"""Bytes on end that bring no request further: of a head, of trailers, around chunks."""
 
 MAX_TARGET = 65535
 """Bytes of a target; the parser takes no longer one, and the application far shorter ones only."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One client connection. head_deadline_s: from the first wait for a head to its end."""
+    """One client connection.
+
+    head_deadline_s: from the first wait for a head, or its first byte, to its end; linger_s: how
+    long a body that is still coming after its answer is read on and dropped.
+    """
 
     head_deadline_s: ClassVar[float] = 10.0
+    linger_s: ClassVar[float] = 2.0
 
     def __init__(
         self,
@@ -38,23 +50,30 @@ class BoundedProtocol(HttpToolsProtocol):
         """Made by the server for each connection; the wait for the first head begins here."""
         super().__init__(config, server_state, app_state, _loop)
         self._timer: asyncio.TimerHandle | None = None
+        self._serving: RequestResponseCycle | None = None
         self._pending = 0
+        self._moved = False
         self._target = 0
-        self._had_request = False
+        self._in_body = False
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
-        self._head_is_here()
+        self._stop_timer()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser, unless a head grows without end."""
+        """Feed the parser, unless something grows without end."""
+        self._moved = False
         super().data_received(data)
-        if self._timer is not None:
-            self._pending += len(data)
-            if self._pending > MAX_PENDING:
-                self._refuse(431, "The request's headers are too large", "headers_too_large")
+        if self.transport.is_closing():
+            return
+        self._pending = 0 if self._moved else self._pending + len(data)
+        if self._pending > MAX_PENDING:
+            self._refuse(431, "The request's headers are too large", "headers_too_large")
+        elif not self._in_body and not self._busy():
+            # Also after bytes that begin no head: they have ended the keep-alive timer.
+            self._wait_for_head()
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -67,11 +86,33 @@ class BoundedProtocol(HttpToolsProtocol):
         self._target += len(url)
         super().on_url(url)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A field of a head; one of a trailer comes too late to be believed."""
+        if not self._in_body:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """A head has come."""
-        self._head_is_here()
+        self._stop_timer()
         super().on_headers_complete()
-        self._had_request = True
+        self._in_body = self._moved = True
+
+    def on_body(self, body: bytes) -> None:
+        """A piece of a body."""
+        self._moved = True
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request has come to its end."""
+        self._stop_timer()
+        self._in_body, self._moved = False, True
+        super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        """An answer is out. Closing at once would lose it if the body is still coming."""
+        super().on_response_complete()
+        if self._in_body and not self._busy():
+            self._arm(self.linger_s, self.transport.close)
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, or has a target that the parser does not take."""
@@ -80,33 +121,63 @@ class BoundedProtocol(HttpToolsProtocol):
         else:
             self._refuse(400, "The request is not valid HTTP", "invalid_http")
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._serving = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _busy(self) -> bool:
+        """Whether a request is being answered."""
+        return self._serving is not None and not self._serving.response_complete
+
     def _wait_for_head(self) -> None:
         if self._timer is None:
-            self._timer = self.loop.call_later(self.head_deadline_s, self._head_is_late)
+            self._arm(self.head_deadline_s, self._head_is_late)
 
-    def _head_is_here(self) -> None:
-        self._pending = 0
+    def _arm(self, seconds: float, callback: Callable[[], None]) -> None:
+        self._stop_timer()
+        self._timer = self.loop.call_later(seconds, callback)
+
+    def _stop_timer(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def _head_is_late(self) -> None:
         self._timer = None
-        self._refuse(408, "The request's headers did not arrive in time", "head_deadline")
+        if self._busy():
+            # Its turn has not come: the server may not even be reading.
+            self._wait_for_head()
+        else:
+            self._refuse(408, "The request's headers did not arrive in time", "head_deadline")
 
     def _refuse(self, status: int, message: str, reason: str) -> None:
-        """Answer and close; silently where an answer is already under way."""
-        self._head_is_here()
+        """Answer and close; silently where the answer would be taken for another request's."""
+        self._stop_timer()
         if self.transport.is_closing():
             return
-        if not self._had_request or self.cycle.response_complete:
+        if self._may_answer():
             body = json.dumps(envelope(status, message, reason))
             fields = b"content-type: application/json\r\nconnection: close\r\ncontent-length: "
             head = STATUS_LINE[status] + fields + str(len(body)).encode()
             self.transport.write(head + b"\r\n\r\n" + body)
+        self._give_up()
         self.transport.close()
 
+    def _may_answer(self) -> bool:
+        """Whether the next bytes sent are the answer to the request that is being read."""
+        if not self._busy():
+            return not self._in_body
+        return self._in_body and self._serving is self.cycle and not self.cycle.response_started
 
-def bounded(head_deadline_s: float) -> type[BoundedProtocol]:
-    """The protocol class with a deadline for heads, in seconds."""
-    return type("BoundedProtocol", (BoundedProtocol,), {"head_deadline_s": head_deadline_s})
+    def _give_up(self) -> None:
+        """Whoever serves a request of this connection has nobody to answer any more."""
+        for cycle in (self._serving, *(waiting for waiting, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+
+
+def bounded(head_deadline_s: float, linger_s: float) -> type[BoundedProtocol]:
+    """The protocol class with its times, in seconds."""
+    times = {"head_deadline_s": head_deadline_s, "linger_s": linger_s}
+    return type("BoundedProtocol", (BoundedProtocol,), times)

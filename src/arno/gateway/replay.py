@@ -5,8 +5,10 @@ time, and for a request that was never recorded a loud 424 that names the neares
 body that was recorded without its end is cut the same way: the connection closes without the last
 chunk. Own words are only `GET /healthz` and the errors, in the gateway's envelope.
 
-There is nothing to spend here, so there are no keys; but recordings are private. On loopback the
-gateway's guard holds: no foreign Host (DNS rebinding) and no foreign web page.
+There is nothing to spend here, so there are no keys; but recordings are private. So they are served
+on loopback, where the gateway's guard holds: no foreign Host (DNS rebinding) and no foreign web
+page. Only who says `public` serves them to anybody, and anywhere. The log has no content: of a miss
+it names where the nearest recordings differ, and the client alone is told how.
 """
 
 from __future__ import annotations
@@ -29,9 +31,9 @@ from arno.gateway.asgi import (
 )
 from arno.gateway.body import drop_rest, read_body
 from arno.gateway.clock import Clock
-from arno.gateway.errors import ClientGone, Refusal, envelope
+from arno.gateway.errors import ClientGone, Refusal, SettingsError, envelope
 from arno.gateway.inflight import Flight, Inflight
-from arno.gateway.log import Facts, RequestLog
+from arno.gateway.log import Facts, RequestLog, visible
 from arno.gateway.settings import GatewaySettings, is_loopback
 from arno.transport.base import (
     ErrorKind,
@@ -52,6 +54,8 @@ _UNREAD: Final = (413, 415)
 _CLOSE: Final = (("connection", "close"),)
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
+_COMPARED: Final = re.compile(": (?:not )?recorded")
+"""Where the text of a difference goes on from the place to the values."""
 
 
 class ReplayApp:
@@ -63,14 +67,21 @@ class ReplayApp:
         settings: GatewaySettings,
         log: RequestLog,
         clock: Clock,
+        *,
+        public: bool = False,
     ) -> None:
-        """`transport` is closed with the application; `log` too."""
+        """`transport` is closed with the application; `log` too. Raises SettingsError."""
+        if not public and not is_loopback(settings.host):
+            raise SettingsError(
+                f"refusing to listen on {settings.host}: recordings are private; listen on "
+                "127.0.0.1, or give --public to serve them to anybody who reaches the port"
+            )
         self.inflight = Inflight()
         self.settings = settings
         self.log = log
         self._transport = transport
-        self._clock = clock
-        self._local = is_loopback(settings.host)
+        self.clock = clock
+        self._local = not public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
@@ -89,7 +100,7 @@ class ReplayApp:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        began = self._clock.monotonic_ns()
+        began = self.clock.monotonic_ns()
         request = inbound(scope, receive, send)
         try:
             facts = await self._answer(scope, request)
@@ -98,11 +109,11 @@ class ReplayApp:
         except ClientGone:
             facts = Facts(status=499, state="cancelled")
         self.log.request(
-            wall_ns=self._clock.wall_ns(),
+            wall_ns=self.clock.wall_ns(),
             key_id=None,
             method=request.method,
             path=request.path,
-            ms=(self._clock.monotonic_ns() - began) // 1_000_000,
+            ms=(self.clock.monotonic_ns() - began) // 1_000_000,
             facts=facts,
         )
 
@@ -151,7 +162,7 @@ class ReplayApp:
         status, reason = (
             (UNMATCHED_STATUS, "unmatched_request") if unmatched else (500, "recording")
         )
-        self.log.note(wall_ns=self._clock.wall_ns(), event=reason, text=error.message)
+        self.log.note(wall_ns=self.clock.wall_ns(), event=reason, text=_logged(error))
         await send_reply(request, Reply(status, _document(status, reason, error)))
         return Facts(status=status, state="error", reason=reason)
 
@@ -171,14 +182,20 @@ def replay_app(
     *,
     log: RequestLog | None = None,
     clock: Clock | None = None,
+    public: bool = False,
 ) -> ReplayApp:
     """The replay server's application over a `ReplayTransport`, which holds the scale.
 
-    `log` (standard error if None) gets a line for every request, and the message of every one
-    that no recording matches.
+    `log` (standard error if None) gets a line for every request, and one more for every one that
+    no recording matches. `public`: whoever reaches the port may read the recordings, web pages
+    too; without it they are served on loopback only, and SettingsError is raised for another host.
     """
     return ReplayApp(
-        transport, settings or GatewaySettings(), log or RequestLog(), clock or Clock()
+        transport,
+        settings or GatewaySettings(),
+        log or RequestLog(),
+        clock or Clock(),
+        public=public,
     )
 
 
@@ -210,6 +227,23 @@ def _fields(headers: Headers) -> list[tuple[bytes, bytes]]:
         if _NAME.fullmatch(name) and _VALUE.fullmatch(value):
             fields.append((name.encode("latin-1"), value.encode("latin-1")))
     return fields
+
+
+def _logged(error: TransportError) -> str:
+    """What the log says: of a miss the recordings and the places, never a value."""
+    if not isinstance(error, UnmatchedRequest):
+        return error.message
+    near = [
+        f"#{near.id} of {visible(near.source) or 'a cassette'}: {_places(near.differences)}"
+        for near in error.nearest
+    ]
+    return f"no recording matches; nearest {'; '.join(near)}" if near else "no recording matches"
+
+
+def _places(differences: tuple[str, ...]) -> str:
+    """Where a recording differs, as JSON pointers."""
+    pointers = [_COMPARED.split(text, maxsplit=1)[0] for text in differences]
+    return ", ".join(visible(pointer) or "the body" for pointer in pointers) or "used already"
 
 
 def _document(status: int, reason: str, error: TransportError) -> Json:

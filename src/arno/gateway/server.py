@@ -82,7 +82,7 @@ class Server(uvicorn.Server):
         """announce: told the URL as soon as requests are served."""
         config = uvicorn.Config(
             app,
-            http=bounded(settings.head_deadline_s),
+            http=bounded(settings.head_deadline_s, settings.linger_s),
             ws="none",
             lifespan="on",
             access_log=False,

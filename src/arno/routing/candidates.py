@@ -40,7 +40,8 @@ def prefer(candidates: tuple[Candidate, ...], preferences: Json) -> tuple[Candid
         return candidates
     only, ignored = _names(preferences, "only"), _names(preferences, "ignore")
     order = _names(preferences, "order")
-    kept = [c for c in candidates if _is_allowed(c, only, ignored)]
+    private = preferences.get("zdr") is True or preferences.get("data_collection") == "deny"
+    kept = [c for c in candidates if _is_allowed(c, only, ignored, private=private)]
     return tuple(sorted(kept, key=lambda c: _rank(c, order)))
 
 
@@ -58,9 +59,14 @@ def _matches(candidate: Candidate, names: list[str]) -> bool:
     return any(name in own or name.partition("/")[0] in own for name in names)
 
 
-def _is_allowed(candidate: Candidate, only: list[str], ignored: list[str]) -> bool:
+def _is_allowed(
+    candidate: Candidate, only: list[str], ignored: list[str], *, private: bool
+) -> bool:
+    """private: prompts may not be kept; a plain row does not say, so it is left out (R30)."""
     if candidate.endpoint.contract:
         return not _matches(candidate, ignored)
+    if private:
+        return False
     if only and not _matches(candidate, only):
         return False
     return not _matches(candidate, ignored)

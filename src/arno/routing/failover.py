@@ -1,7 +1,8 @@
 """When the next candidate is tried: one table, by the failure's kind.
 
-The upstream's fault or its account's fault goes on to the next endpoint; the request's own fault
-would fail there too. After the first output nothing goes on. Source: R28.
+The upstream's fault or its account's fault goes on to the next endpoint, and so does a model that
+this endpoint lacks; the request's own fault would fail there too. After the first output nothing
+goes on. Source: R28.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ GOES_ON: dict[FailureKind, bool] = {
     K.PAYMENT_REQUIRED: True,
     K.PERMISSION: True,
     K.NOT_FOUND: False,
+    K.MODEL_NOT_FOUND: True,
     K.PAYLOAD_TOO_LARGE: False,
     K.UNPROCESSABLE: False,
     K.RATE_LIMIT: True,
@@ -33,9 +35,5 @@ GOES_ON: dict[FailureKind, bool] = {
 
 
 def may_go_on(failure: Failure) -> bool:
-    """True if another candidate may be tried. A model that an endpoint lacks is its own fault."""
-    if failure.stage is Stage.MID_STREAM:
-        return False
-    if failure.kind is K.NOT_FOUND:
-        return "model" in failure.message.lower()
-    return GOES_ON[failure.kind]
+    """True if another candidate may be tried."""
+    return failure.stage is not Stage.MID_STREAM and GOES_ON[failure.kind]

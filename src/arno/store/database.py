@@ -7,7 +7,6 @@ us, so that the schema changes of a migration are rolled back with everything el
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from arno.ledger.ports import StoreUnavailable
+from arno.store.private import own_database
 from arno.store.rows import INSERTS
 
 LOCK_WAIT_S = 1.0
@@ -53,7 +53,11 @@ def open_engine(where: str | Path, *, full_sync: bool = False) -> Engine:
     url = database_url(where)
     if url.get_backend_name() != "sqlite":
         return create_engine(url, isolation_level="REPEATABLE READ", pool_pre_ping=True)
-    _create_private(Path(str(url.database)))
+    path = Path(str(url.database))
+    try:
+        own_database(path)
+    except OSError as error:
+        raise StoreUnavailable(f"cannot open the ledger {path}: {error}") from error
     engine = create_engine(url, connect_args={"timeout": LOCK_WAIT_S})
     synchronous = "FULL" if full_sync else "NORMAL"
 
@@ -91,17 +95,6 @@ def _begin(connection: Connection) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
     else:
         connection.exec_driver_sql("BEGIN")
-
-
-def _create_private(path: Path) -> None:
-    """Make the file before SQLite does: nobody else may read it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # Never open a file that is there: closing it would end SQLite's own locks in this process.
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-    except OSError as error:
-        raise StoreUnavailable(f"cannot open the ledger {path}: {error}") from error
 
 
 @contextlib.contextmanager

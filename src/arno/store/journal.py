@@ -20,6 +20,7 @@ import msgspec
 from arno.ledger.entry import LedgerRecord
 from arno.ledger.ports import RecordNotDurable, StoreUnavailable
 from arno.store.framing import Scan, encode_line
+from arno.store.private import FILE_MODE, own_folder
 from arno.store.segment import MAX_LINE, Segment
 
 SUFFIX = ".journal"
@@ -62,10 +63,10 @@ class Journal:
         self._write_lock = threading.Lock()
         self._retire_lock = threading.Lock()
         self._closed = False
-        self.appended = 0
+        self.appended = self.too_long = 0
         self._segments: list[Segment] = []
         try:
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            own_folder(directory)
             self._adopt()
             self.orphans = len(self._segments)
             self._active = self._open()
@@ -88,11 +89,20 @@ class Journal:
         return segment
 
     def append(self, record: LedgerRecord) -> None:
-        """Write a record down. Raises RecordNotDurable; nothing of it is kept then."""
+        """Write a record down. Raises RecordNotDurable; nothing of it is kept then.
+
+        A record that is too long for any journal is counted: its request is lost to the ledger.
+        """
         line = encode_line(_encode(record))
         with self._write_lock:
             if self._closed:
                 raise RecordNotDurable("the journal is closed")
+            if len(line) > MAX_LINE:
+                self.too_long += 1
+                raise RecordNotDurable(
+                    f"the record of a request has {len(line)} bytes and the journal takes"
+                    f" {MAX_LINE}: it is not in the ledger"
+                )
             if self._active.size >= self._segment_bytes:
                 # No room for one more file is no reason to refuse: the old one grows on.
                 with contextlib.suppress(OSError):
@@ -142,7 +152,8 @@ class Journal:
     def reject(self, record: LedgerRecord) -> None:
         """Keep a record aside that the database refuses for good. Raises OSError."""
         line = encode_line(_encode(record))
-        fd = os.open(self._directory / REJECTED, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW
+        fd = os.open(self._directory / REJECTED, flags, FILE_MODE)
         with os.fdopen(fd, "ab") as file:
             file.write(line)
 

@@ -7,10 +7,22 @@ journal changes nothing; sums are made by the database over integers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Executable, Row, RowMapping, Select, Table, case, func, select
+from sqlalchemy import (
+    Connection,
+    Dialect,
+    Insert,
+    Row,
+    RowMapping,
+    Select,
+    Table,
+    case,
+    func,
+    select,
+)
 from sqlalchemy.dialects import sqlite
 
 from arno.ledger.entry import MAY_COST, ExchangeEntry, GenerationEntry, LedgerRecord
@@ -18,21 +30,21 @@ from arno.ledger.ports import Totals
 from arno.store.schema import EXCHANGE, GENERATION
 
 LISTS = ("losses", "anomalies")
-"""Columns that hold a JSON list."""
+"""The last columns of a generation: each holds a JSON list."""
 
 
-def _sqlite_insert(table: Table) -> Executable:
+def _sqlite_insert(table: Table) -> Insert:
     return sqlite.insert(table).on_conflict_do_nothing()
 
 
-def _postgresql_insert(table: Table) -> Executable:
+def _postgresql_insert(table: Table) -> Insert:
     # Loaded when it is used: this dialect alone takes a tenth of the start.
     from sqlalchemy.dialects import postgresql
 
     return postgresql.insert(table).on_conflict_do_nothing()
 
 
-INSERTS: Mapping[str, Callable[[Table], Executable]] = {
+INSERTS: Mapping[str, Callable[[Table], Insert]] = {
     "sqlite": _sqlite_insert,
     "postgresql": _postgresql_insert,
 }
@@ -41,12 +53,17 @@ INSERTS: Mapping[str, Callable[[Table], Executable]] = {
 IDS_AT_ONCE = 500
 """Identifiers in one query; databases bound the number of parameters."""
 
+Values = tuple[Any, ...]
+"""One row, in the order of the table's columns, which is that of the entry's fields."""
+
 _generation = GENERATION.c
 
 
-def _generation_row(entry: GenerationEntry) -> dict[str, Any]:
-    row = msgspec.structs.asdict(entry)
-    return row | {name: msgspec.json.encode(row[name]).decode() for name in LISTS}
+def _generation_row(entry: GenerationEntry) -> Values:
+    values = msgspec.structs.astuple(entry)
+    # The lists are the last fields.
+    lists = (msgspec.json.encode(value).decode() for value in values[-len(LISTS) :])
+    return *values[: -len(LISTS)], *lists
 
 
 def _generation_entry(row: RowMapping) -> GenerationEntry:
@@ -60,9 +77,27 @@ def _exchange_entry(row: RowMapping) -> ExchangeEntry:
     return msgspec.convert(values, ExchangeEntry)
 
 
-def _insert(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(INSERTS[connection.dialect.name](table), rows)
+@lru_cache(maxsize=8)
+def _insert_text(dialect: Dialect, table: Table) -> tuple[str, bool]:
+    """The statement as the driver takes it, and whether it takes values by position."""
+    compiled = INSERTS[dialect.name](table).compile(dialect=dialect)
+    return str(compiled), compiled.positional
+
+
+def _insert(connection: Connection, table: Table, rows: list[Values]) -> None:
+    """Insert rows, given in the order of the columns.
+
+    Handed to the driver as they are: building each row's parameters through SQLAlchemy costs as
+    much as the database's own work.
+    """
+    if not rows:
+        return
+    text, by_position = _insert_text(connection.dialect, table)
+    if by_position:
+        connection.exec_driver_sql(text, rows)
+    else:
+        names = table.columns.keys()
+        connection.exec_driver_sql(text, [dict(zip(names, row, strict=True)) for row in rows])
 
 
 def insert(connection: Connection, records: Iterable[LedgerRecord]) -> None:
@@ -70,7 +105,7 @@ def insert(connection: Connection, records: Iterable[LedgerRecord]) -> None:
     batch = tuple(records)
     _insert(connection, GENERATION, [_generation_row(record.generation) for record in batch])
     exchanges = [entry for record in batch for entry in record.exchanges]
-    _insert(connection, EXCHANGE, [msgspec.structs.asdict(entry) for entry in exchanges])
+    _insert(connection, EXCHANGE, [msgspec.structs.astuple(entry) for entry in exchanges])
 
 
 def _records(connection: Connection, query: Select[Any]) -> tuple[LedgerRecord, ...]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from arno.ledger.ports import RecordNotDurable
 from arno.store.framing import Scan, scan
+from arno.store.private import FILE_MODE
 
 CHUNK = 256 * 1024
 """Bytes read at once; a longer line makes the piece grow."""
@@ -63,7 +64,7 @@ class Segment:
     @classmethod
     def create(cls, path: Path) -> Segment:
         """A new file of ours. Raises OSError, FileExistsError if the name is taken."""
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, FILE_MODE)
         if not take_lock(fd, path):
             os.close(fd)
             raise FileExistsError(f"another process took over the new journal {path}")
@@ -71,9 +72,12 @@ class Segment:
 
     @classmethod
     def adopt(cls, path: Path) -> Segment | None:
-        """The file of a process that is gone, None if it lives or somebody else adopts it."""
+        """The file of a process that is gone, None if it lives or somebody else adopts it.
+
+        Raises OSError, also for a link: no journal of ours is one.
+        """
         try:
-            fd = os.open(path, os.O_RDWR)
+            fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
         except FileNotFoundError:
             return None
         if take_lock(fd, path):
@@ -83,8 +87,6 @@ class Segment:
 
     def write(self, line: bytes, *, fsync: bool) -> None:
         """Append a line with one write. Raises RecordNotDurable; the file is then as before."""
-        if len(line) > MAX_LINE:
-            raise RecordNotDurable(f"a record of {len(line)} bytes is over {MAX_LINE}")
         try:
             written = os.pwrite(self._fd, line, self.size)
             if written < len(line):

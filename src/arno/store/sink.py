@@ -33,12 +33,14 @@ CLOSE_WAIT_S = 10.0
 class Counters(msgspec.Struct, frozen=True):
     """What the sink has done since it was opened; pending is as of now.
 
-    orphans: journal files of processes that are gone. rejected: records that the database refuses,
+    too_long: records that were longer than a line of the journal, and are lost. orphans: journal
+    files of processes that are gone. rejected: records that the database refuses,
     kept aside in `rejected.lines`. damaged: journal lines that cannot be read, kept in `*.damaged`.
     failures: tries of the writer that failed.
     """
 
     appended: int
+    too_long: int
     applied: int
     rejected: int
     damaged: int
@@ -131,12 +133,19 @@ class StoreSink:
         return tuple(heapq.nlargest(limit, merged.values(), key=age))
 
     def health(self) -> Health:
-        """How the sink is, without asking the database."""
-        rejected = self._writer.counters.rejected
+        """How the sink is, without asking the database.
+
+        A record that was too long is told, but does not make the sink unwell: the next one is
+        taken, and nobody may stop a server by one odd request.
+        """
+        rejected, too_long = self._writer.counters.rejected, self._journal.too_long
         problem = self._writer.problem
         if problem is None and rejected:
             problem = f"{rejected} records were refused by the database and set aside"
-        return Health(ok=problem is None, pending=self._journal.pending(), problem=problem)
+        ok = problem is None
+        if ok and too_long:
+            problem = f"{too_long} records were too long to be written down and are lost"
+        return Health(ok=ok, pending=self._journal.pending(), problem=problem)
 
     @property
     def counters(self) -> Counters:
@@ -144,6 +153,7 @@ class StoreSink:
         done = self._writer.counters
         return Counters(
             appended=self._journal.appended,
+            too_long=self._journal.too_long,
             applied=done.applied,
             rejected=done.rejected,
             damaged=done.damaged,

@@ -1,7 +1,8 @@
 """The record transport: a tee that passes every chunk on as it arrives and keeps bytes and times.
 
-Serves R39. Nothing is held back for the recording's sake. An interaction leaves this file redacted;
-`arno.transport.recorder` writes it, and refuses what still looks like a credential.
+Serves R39. Nothing is held back for the recording's sake. An interaction leaves this file redacted,
+the request's own credentials included wherever the answer repeats them; `arno.transport.recorder`
+writes it, and refuses what still looks like a credential.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from arno.cassette.model import (
     RecordedResponse,
     WireTiming,
 )
-from arno.cassette.redact import DEFAULT, Redaction, redact_interaction
+from arno.cassette.redact import redact_interaction
+from arno.cassette.rules import DEFAULT, Redaction
+from arno.cassette.secrets import carried
 from arno.transport.base import (
     Headers,
     HttpRequest,
@@ -46,7 +49,8 @@ class RecordTransport:
     the redacted interaction; its `id` is the request's place among all requests. A request that
     got no head leaves nothing to replay and is not told. `monotonic_ns` and `wall_ns` are the
     clock. Bodies are recorded as they are, so no encoded ones are asked for: `accept-encoding` is
-    the one thing that is changed on the way.
+    the one thing that is changed on the way. An upstream that encodes all the same is recorded with
+    its `content-encoding`, which `Recorder` refuses.
     """
 
     def __init__(
@@ -75,17 +79,24 @@ class RecordTransport:
         response = await self._inner.send(_unencoded(request))
         head = self._monotonic_ns()
         draft = Interaction(number, _request(request), _response(response, head - began))
+        rules = self._rules_for(request)
 
         def finish(body: RecordedBody, data: bytes, wire: WireTiming) -> None:
             self._running.discard(body)
             timed = msgspec.structs.replace(wire, sent=_instant(sent))
             answer = msgspec.structs.replace(draft.response, body=data)
             done = msgspec.structs.replace(draft, response=answer, wire=timed)
-            self._on_interaction(redact_interaction(done, self._redaction))
+            self._on_interaction(redact_interaction(done, rules))
 
         body = RecordedBody(response, finish, head, self._monotonic_ns, self._max_body)
         self._running.add(body)
         return body
+
+    def _rules_for(self, request: HttpRequest) -> Redaction:
+        """The rules, and the request's own credentials: an upstream may echo them in its answer."""
+        own = carried(request.url, request.headers, self._redaction)
+        known = (*self._redaction.known, *own)
+        return msgspec.structs.replace(self._redaction, known=known)
 
     async def aclose(self) -> None:
         """See `Transport.aclose`. Bodies that have not ended are recorded as far as they came."""

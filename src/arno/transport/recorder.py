@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from bisect import insort
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,7 +23,8 @@ import msgspec
 from arno.cassette.errors import CassetteError
 from arno.cassette.govcr import dump
 from arno.cassette.model import Cassette, End, Interaction, Tree
-from arno.cassette.redact import DEFAULT, Redaction, dump_redacted
+from arno.cassette.redact import dump_redacted
+from arno.cassette.rules import DEFAULT, Redaction
 
 MAX_FILE: Final = 64 * 1024 * 1024
 """Bytes of one cassette; what does not fit is a problem, told by `Recorder.close`."""
@@ -33,6 +35,7 @@ MAX_PROBLEMS: Final = 20
 _EMPTY: Final = dump(Cassette())
 _HEAD: Final = _EMPTY.removesuffix(b" []\n") + b"\n"
 _FIRST: Final = b"- id: 0\n"
+_PRIVATE: Final = 0o600
 _BASE_ENDS: Final = ("", "/", "?")
 
 
@@ -114,6 +117,7 @@ class Recorder:
             self.close()
 
     def _add(self, interaction: Interaction) -> None:
+        _refuse_encoded(interaction)
         text = self._text(interaction)
         if len(text) > self._room:
             raise CassetteError(f"interaction {interaction.id} does not fit: the file is full")
@@ -159,15 +163,39 @@ class Recorder:
             self._unwritten = None
 
 
+def _refuse_encoded(interaction: Interaction) -> None:
+    """A replay gives bodies without an encoding: one that has one would come back as noise."""
+    for name, values in interaction.response.headers.items():
+        if name.lower() == "content-encoding" and any(map(_encodes, values)):
+            raise CassetteError(
+                f"request {interaction.id}: the answer is encoded ({', '.join(values)[:40]})"
+                " though the request did not ask for it; such a body cannot be replayed"
+            )
+
+
+def _encodes(value: str) -> bool:
+    return value.strip().lower() not in ("", "identity")
+
+
 def _replace(path: Path, data: bytes) -> None:
-    """Put `data` in the place of the file in one step."""
+    """Put `data` in the place of the file in one step. A new file is for its owner alone, since
+    recordings hold conversations; one that was there keeps its mode.
+    """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
     try:
         with open(handle, "wb") as file:
             file.write(data)
+        beside.chmod(_mode_of(path))
         os.replace(beside, path)
     except BaseException:
         with suppress(OSError):
             beside.unlink()
         raise
+
+
+def _mode_of(path: Path) -> int:
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except FileNotFoundError:
+        return _PRIVATE

@@ -31,6 +31,9 @@ HOP_FIELDS: Final = frozenset(
 )
 """Fields about a connection or an encoding that the recorded body no longer has."""
 
+MATCHED_AT_ONCE: Final = 64 * 1024
+"""Bytes of the longest request body that is looked up on the event loop itself."""
+
 _NS: Final = 1_000_000_000
 
 
@@ -78,7 +81,7 @@ class ReplayTransport:
         if self._closed:
             raise RuntimeError("the transport is closed")
         began = self._pace.now()
-        found = self.index.find(request.method, request.url, request.body)
+        found = await self._find(request)
         if isinstance(found, Unmatched):
             raise UnmatchedRequest(found)
         code = found.response.code
@@ -89,6 +92,15 @@ class ReplayTransport:
         response = ReplayResponse(found, self._pace)
         self._running.add(response)
         return response
+
+    async def _find(self, request: HttpRequest) -> Interaction | Unmatched:
+        """Look a request up; a long one in another thread, so that the loop goes on meanwhile."""
+        if len(request.body) <= MATCHED_AT_ONCE:
+            return self.index.find(request.method, request.url, request.body)
+        found = await asyncio.to_thread(self.index.find, request.method, request.url, request.body)
+        if self._closed:
+            raise RuntimeError("the transport is closed")
+        return found
 
     async def aclose(self) -> None:
         """See `Transport.aclose`; safe to call twice."""

@@ -1,5 +1,6 @@
 """What a gateway reads and edits of a request without decoding it: contract section 3, R14."""
 
+import hashlib
 from typing import Any
 
 import pytest
@@ -30,15 +31,10 @@ def body(**members: Any) -> bytes:
         ({"stream_options": {"include_usage": False}}, "include_usage", False),
         ({"usage": {"include": True}}, "include_usage", True),
         ({"usage": {}}, "include_usage", False),
-        ({}, "max_output_tokens", None),
-        ({"max_tokens": 5}, "max_output_tokens", 5),
-        ({"max_tokens": 5, "max_completion_tokens": 7}, "max_output_tokens", 7),
-        ({}, "n", 1),
-        ({"n": 3}, "n", 3),
-        ({}, "has_tools", False),
-        ({"tools": []}, "has_tools", False),
-        ({"tools": None}, "has_tools", False),
-        ({"tools": [{}]}, "has_tools", True),
+        ({"n": 1}, "model", "m/x"),
+        ({"models": ["a"] * 16}, "models", ("a",) * 16),
+        ({"user": "u" * 512}, "user", "u" * 512),
+        ({"session_id": "s" * 256}, "session_id", "s" * 256),
         ({"provider": {"order": ["a"]}}, "routing", {"order": ["a"]}),
         ({"user": "u"}, "user", "u"),
         ({"session_id": "s"}, "session_id", "s"),
@@ -70,6 +66,13 @@ BAD: dict[str, tuple[bytes, str]] = {
     "stream text": (body(stream="yes"), "stream"),
     "models text": (body(models="a"), "models"),
     "models of numbers": (body(models=["a", 5]), "models[1]"),
+    "models too many": (body(models=["a"] * 17), "models"),
+    "models with an empty one": (body(models=["a", ""]), "models[1]"),
+    "models with a long one": (body(models=["m" * 257]), "models[0]"),
+    "models with a line break": (body(models=["a", "b\r\nx-evil: 1"]), "models[1]"),
+    "user too long": (body(user="u" * 513), "user"),
+    "session_id too long": (body(session_id="s" * 257), "session_id"),
+    "n two": (body(n=2), "n"),
     "n zero": (body(n=0), "n"),
     "n huge": (body(n=2**40), "n"),
     "n a fraction": (body(n=1.5), "n"),
@@ -91,6 +94,36 @@ def test_peek_names_the_member_that_is_wrong(case: str) -> None:
         CHAT.peek(text)
     assert caught.value.path == path
     assert caught.value.message
+
+
+TWICE = {
+    "plain": b'{"model":"a","messages":[1],"model":"b"}',
+    "the same": b'{"model":"a","messages":[1],"model":"a"}',
+    "with space": b'{ "model" : "a", "messages": [ "}" ], "model"\n: "b" }',
+    "escaped": b'{"model":"a","messages":[1],"m\\u006fdel":"b"}',
+    "behind a string with escapes": b'{"model":"a","x":"\\"}\\\\","messages":[1],"model":"b"}',
+}
+
+
+@pytest.mark.parametrize("case", TWICE)
+def test_a_model_that_stands_there_twice_is_refused(case: str) -> None:
+    """One reader takes the first, another the last: price and limits are those of one of them."""
+    with pytest.raises(RequestError) as caught:
+        CHAT.peek(TWICE[case])
+    assert caught.value.path == "model"
+
+
+ONCE = [
+    b'{"model":"a","messages":[{"model":"b"}],"tools":[{"properties":{"model":{}}}]}',
+    b'{"model":"model","messages":["model"],"user":"model"}',
+    b'{"model":"a","messages":["\\"model\\":"],"user":"\\u006d"}',
+    b'{"model":"a","x":{"}":"\\"model","model":1},"messages":["{"]}',
+]
+
+
+@pytest.mark.parametrize("text", ONCE)
+def test_the_word_elsewhere_does_no_harm(text: bytes) -> None:
+    assert CHAT.peek(text).model in ("a", "model")
 
 
 DECODE_BAD: dict[str, tuple[bytes, str]] = {
@@ -173,3 +206,13 @@ def test_usage_is_switched_on_where_asked(options: Any) -> None:
     assert sent["stream_options"]["include_usage"] is True
     assert ("odd" in sent["stream_options"]) is (options is not None)
     assert edited(text, ask_usage=True, contract=True) is text
+
+
+def test_the_end_users_id_goes_on_as_a_hash_only() -> None:
+    """Contract section 3: the same user is the same to an upstream, but cannot be read there."""
+    text = body(user="ann@example.org")
+    sent: Any = json.loads(edited(text, contract=False))
+    assert sent["user"] == hashlib.sha256(b"ann@example.org").hexdigest()[:32]
+    assert edited(text, contract=True) is text
+    for nobody in (body(), body(user=None), body(user="")):
+        assert edited(nobody, contract=False) is nobody

@@ -10,7 +10,7 @@ from arno.dialects.base import Stamp
 from arno.dialects.chat.failures import CLIENT_SIDE, KIND_OF_STATUS, RETRYABLE, client_status
 from arno.wire import encode_sse, json
 from tests.dialects.chat.building import delta, documents_of, stream, whole
-from tests.laws.harness import CHAT, decode
+from tests.laws.harness import CHAT, decode, frames_of
 
 K = FailureKind
 HTML = b"<html><head><title>502</title></head><body>cloudflare sk-or-v1-0123456789</body></html>"
@@ -21,7 +21,8 @@ def error(message: str = "no", **members: Any) -> bytes:
 
 
 def read(status: int, body: bytes, headers: dict[str, str] | None = None) -> Failure:
-    return CHAT.decode_failure(status, headers or {}, body, Stage.BEFORE_OUTPUT)
+    pairs = tuple((headers or {}).items())
+    return CHAT.decode_failure(status, pairs, body, Stage.BEFORE_OUTPUT)
 
 
 ROWS: dict[str, tuple[int, bytes, FailureKind, int, str, bool]] = {
@@ -59,8 +60,9 @@ ROWS: dict[str, tuple[int, bytes, FailureKind, int, str, bool]] = {
     ),
     "message at the top": (
         *(404, json.dumps({"message": "no such model"})),
-        *(K.NOT_FOUND, 404, "not_found", False),
+        *(K.MODEL_NOT_FOUND, 404, "not_found", False),
     ),
+    "a path that is not there": (404, error("not found"), K.NOT_FOUND, 404, "not_found", False),
     "detail at the top": (
         *(422, json.dumps({"detail": [{"loc": ["body"]}]})),
         *(K.UNPROCESSABLE, 422, "unprocessable", False),
@@ -113,7 +115,7 @@ def test_a_body_that_tells_nothing_is_never_forwarded(body: bytes) -> None:
 
 def test_upstream_words_are_kept_short_and_without_secrets() -> None:
     body = error("Incorrect API key provided: sk-proj-0123456789abcdef", code="sk-0123456789")
-    failure = read(401, body)
+    failure = read(400, body)
     text = json.dumps(CHAT.encode_failure(failure)[1]) + CHAT.stream_failure(failure, Stamp())
     assert b"0123456789" not in text
     assert b"Incorrect API key provided: [redacted]" in text
@@ -128,6 +130,160 @@ def test_the_upstreams_own_code_and_words_are_kept() -> None:
     metadata = CHAT.encode_failure(read(429, body))[1]["error"]["metadata"]
     assert metadata["provider_code"] == "429"
     assert metadata["raw"] == "model is rate-limited upstream [redacted]"
+
+
+GOOD_STATUS: dict[str, bytes] = {
+    "an error member": error(code=429),
+    "an error in a choice": json.dumps(
+        {"choices": [{"index": 0, "message": {}, "error": {"code": 429, "message": "slow down"}}]}
+    ),
+}
+
+
+CLIENTS_WORDS = [
+    "tool 'set_timeout' has invalid schema",
+    "'server_error' is not one of the allowed values",
+    "cannot fetch https://x.test/overloaded.png",
+    "tools[0].name: rate_limit is not allowed",
+    "messages[1]: content_filter must be a string",
+]
+"""What hosts say of a request, quoting it."""
+
+
+@pytest.mark.parametrize("message", CLIENTS_WORDS)
+def test_a_message_that_quotes_the_request_makes_no_upstream_fault(message: str) -> None:
+    assert read(400, error(message, type="invalid_request_error")).kind is K.INVALID_REQUEST
+
+
+@pytest.mark.parametrize("message", ["the context length is 8192", "prompt is too long: 9 > 8"])
+def test_a_prompt_that_is_too_long_is_told_as_one(message: str) -> None:
+    assert read(400, error(message)).kind is K.CONTEXT_LENGTH
+
+
+UNDER_A_STATUS: list[tuple[int, dict[str, Any], FailureKind]] = [
+    (503, {"type": "server_error"}, K.OVERLOADED),
+    (504, {"code": "rate_limit_exceeded"}, K.TIMEOUT),
+    (403, {"type": "server_error"}, K.PERMISSION),
+    (429, {"type": "server_error"}, K.RATE_LIMIT),
+    (500, {"code": 400}, K.SERVER),
+    (500, {"code": "401"}, K.SERVER),
+    (502, {"code": 404}, K.UNAVAILABLE),
+    (502, {"code": 402}, K.PAYMENT_REQUIRED),
+    (503, {"code": 429}, K.RATE_LIMIT),
+    (500, {"code": 529}, K.OVERLOADED),
+    (400, {"code": 429}, K.INVALID_REQUEST),
+    (404, {"status_code": 500}, K.NOT_FOUND),
+    (500, {"type": "overloaded_error"}, K.OVERLOADED),
+    (400, {"type": "server_error_in_your_schema"}, K.INVALID_REQUEST),
+    (400, {"code": "invalid_api_key"}, K.AUTHENTICATION),
+]
+
+
+@pytest.mark.parametrize(("status", "members", "kind"), UNDER_A_STATUS)
+def test_the_raw_status_decides_where_it_says_something(
+    status: int, members: dict[str, Any], kind: FailureKind
+) -> None:
+    """R28. What stands in the body counts under a status that hosts use for anything."""
+    failure = read(status, error(**members))
+    assert (failure.kind, failure.status) == (kind, status)
+
+
+@pytest.mark.parametrize("code", [400, 404, 429, 503, "529"])
+def test_under_a_good_status_the_bodys_number_decides(code: Any) -> None:
+    failure = CHAT.decode_response(error(code=code))
+    last = decode(encode_sse(error(code=code)))[-1]
+    assert isinstance(failure, Failure)
+    assert isinstance(last, StreamError)
+    assert failure.kind is last.failure.kind is KIND_OF_STATUS[int(code)]
+    assert failure.status is last.failure.status is None
+
+
+@pytest.mark.parametrize("status", [400, 404])
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"message": "no", "code": "model_not_found"},
+        {"message": "The model `gpt-9` does not exist or you do not have access to it."},
+        {"message": "Model not found"},
+        {"message": "model 'llama9' not found, try pulling it first"},
+        {"message": "models/gemini-9 is not found for API version v1beta"},
+        {"message": "model: claude-9", "type": "not_found_error"},
+        {"message": "acme/large is not a valid model ID"},
+        {"message": "No endpoints found for acme/large."},
+    ],
+)
+def test_a_model_that_an_endpoint_lacks_has_a_kind_of_its_own(
+    status: int, document: dict[str, Any]
+) -> None:
+    failure = read(status, json.dumps({"error": document}))
+    assert failure.kind is K.MODEL_NOT_FOUND
+    assert client_status(failure) == 404
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (404, "no such path"),
+        (404, "file for the model was not uploaded, tool 'x' not found"),
+        (400, "tool choice: function 'model' was given, but 'f' does not exist"),
+        (500, "model not found"),
+    ],
+)
+def test_other_things_that_are_missing_are_no_missing_model(status: int, message: str) -> None:
+    assert read(status, error(message)).kind is not K.MODEL_NOT_FOUND
+
+
+OPERATORS_OWN = "Incorrect key sk-0123456789 of org-acme, see your plan"
+
+
+@pytest.mark.parametrize("status", [401, 402])
+def test_what_is_said_of_the_operators_account_stays_with_the_operator(status: int) -> None:
+    body = error(OPERATORS_OWN, code="bad_key", metadata={"raw": "org-acme"})
+    failure = read(status, body)
+    told = json.dumps(CHAT.encode_failure(failure)[1]) + CHAT.stream_failure(failure, Stamp())
+    for word in (b"Incorrect", b"acme", b"plan", b"bad_key", b"redacted"):
+        assert word not in told
+    assert b"the gateway's" in told
+    assert failure.detail == "Incorrect key [redacted] of org-acme, see your plan (bad_key)"
+    assert (failure.code, failure.native, failure.status) == (None, None, status)
+
+
+def test_what_is_said_of_the_operators_account_in_a_stream_does_not_pass() -> None:
+    chunk = {**delta(), "error": {"message": OPERATORS_OWN, "code": 402}}
+    batch = CHAT.stream_decoder().feed(frames_of(stream(chunk))[0])
+    assert batch.readable_error is False
+    assert isinstance(batch.events[-1], StreamError)
+    assert "acme" not in batch.events[-1].failure.message
+    chunk["error"]["code"] = 502
+    assert CHAT.stream_decoder().feed(frames_of(stream(chunk))[0]).readable_error is True
+
+
+def test_a_list_of_details_is_told_as_json() -> None:
+    details = [{"loc": ["body", "n"], "msg": "it's None", "ctx": None}]
+    failure = read(422, json.dumps({"detail": details}))
+    assert json.loads(failure.message.encode()) == details
+    assert read(400, json.dumps({"error": [{"a": None}]})).message == '[{"a":null}]'
+    body = error("no", metadata={"raw": {"a": True}})
+    assert CHAT.encode_failure(read(400, body))[1]["error"]["metadata"]["raw"] == '{"a":true}'
+
+
+@pytest.mark.parametrize("case", GOOD_STATUS)
+def test_retry_after_survives_inside_a_good_status(case: str) -> None:
+    failure = CHAT.decode_response(GOOD_STATUS[case], (("retry-after", "7"),))
+    assert isinstance(failure, Failure)
+    assert (failure.kind, failure.retry_after) == (K.RATE_LIMIT, 7.0)
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds"),
+    [(429, 7.0), (503, 7.0), (529, 7.0), (500, None), (502, None), (401, None), (400, None)],
+)
+@pytest.mark.parametrize("body", [b"", error()])
+def test_only_a_failure_that_passes_tells_when(
+    status: int, seconds: float | None, body: bytes
+) -> None:
+    """Retry-After belongs to 429 and 503."""
+    assert read(status, body, {"retry-after": "7"}).retry_after == seconds
 
 
 @pytest.mark.parametrize(
@@ -179,17 +335,9 @@ def test_the_message_is_found_wherever_hosts_put_it(body: bytes, message: str) -
     assert read(404, body).message == message
 
 
-def test_headers_may_be_pairs() -> None:
-    failure = CHAT.decode_failure(429, (("retry-after", "7"),), b"", Stage.BEFORE_HEAD)
-    assert (failure.retry_after, failure.stage) == (7.0, Stage.BEFORE_HEAD)
-
-
-GOOD_STATUS: dict[str, bytes] = {
-    "an error member": error(code=429),
-    "an error in a choice": json.dumps(
-        {"choices": [{"index": 0, "message": {}, "error": {"code": 429, "message": "slow down"}}]}
-    ),
-}
+def test_the_stage_is_the_callers() -> None:
+    failure = CHAT.decode_failure(429, (), b"", Stage.BEFORE_HEAD)
+    assert failure.stage is Stage.BEFORE_HEAD
 
 
 @pytest.mark.parametrize("case", GOOD_STATUS)
@@ -255,7 +403,7 @@ def test_an_error_in_a_stream_ends_it_wherever_it_stands(case: str, before: tupl
     assert isinstance(last, StreamError)
     assert last.failure.message == "gone"
     assert last.failure.stage is (Stage.MID_STREAM if before else Stage.BEFORE_OUTPUT)
-    assert last.failure.status in (502, None)
+    assert last.failure.status is None
 
 
 @pytest.mark.parametrize("data", [b"{", b"[1]", b"7", b'{"choices":7}', b'{"choices":[7]}'])

@@ -10,7 +10,7 @@ from openai.types.chat import ChatCompletionChunk
 
 from arno.canon.response import Response
 from arno.canon.usage import Usage
-from arno.dialects.base import Stamp
+from arno.dialects.base import Pricer, Stamp
 from arno.wire import encode_sse, json
 from tests.dialects.chat.building import (
     DONE,
@@ -32,7 +32,7 @@ from tests.laws.harness import (
     failed,
     folded,
     frames_of,
-    named_reasons,
+    told,
     no_price,
 )
 from tests.shared import needs_shared
@@ -43,6 +43,13 @@ USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
 def without(document: Any, *names: str) -> dict[str, Any]:
     return {key: value for key, value in document.items() if key not in names}
+
+
+def restamped_whole(body: bytes, stamp: Stamp, pricer: Pricer) -> bytes:
+    """A whole answer as a gateway passes it on."""
+    response = CHAT.decode_response(body)
+    assert isinstance(response, Response)
+    return CHAT.restamp_response(body, response, stamp, pricer)
 
 
 @needs_shared
@@ -80,10 +87,10 @@ def test_recorded_streams_mean_the_same_when_restamped() -> None:
 def test_recorded_answers_mean_the_same_when_restamped() -> None:
     stamped = frozenset({"id", "model", "served_by"})
     for case in recordings.answers():
-        again = CHAT.restamp_response(case.body, STAMP, no_price)
+        again = restamped_whole(case.body, STAMP, no_price)
         one, two = CHAT.decode_response(case.body), CHAT.decode_response(again)
         assert isinstance(one, Response)
-        assert bare(two, without=stamped) == bare(named_reasons(one), without=stamped), case.id
+        assert bare(two, without=stamped) == bare(told(one), without=stamped), case.id
 
 
 @pytest.mark.parametrize("own", ["DeepInfra", "", None])
@@ -92,7 +99,7 @@ def test_an_upstreams_own_provider_is_never_overwritten(own: str | None) -> None
     said = documents_of(restamped(stream(*chunks), STAMP))
     assert {document["provider"] for document in said} == {own or "Our Host"}
     answer: Any = json.loads(
-        CHAT.restamp_response(whole({"content": "a"}, provider=own), STAMP, no_price)
+        restamped_whole(whole({"content": "a"}, provider=own), STAMP, no_price)
     )
     assert answer["provider"] == (own or "Our Host")
 
@@ -152,7 +159,7 @@ def test_the_price_is_that_of_who_served(own: str | None, expected: str) -> None
     restamper = CHAT.stream_restamper(STAMP, pricer, include_usage=True)
     for frame in frames_of(stream(*chunks)):
         restamper.feed(decoder.feed(frame))
-    CHAT.restamp_response(whole({"content": "a"}, usage=USAGE, provider=own), STAMP, pricer)
+    restamped_whole(whole({"content": "a"}, usage=USAGE, provider=own), STAMP, pricer)
     assert asked == [expected, expected]
 
 
@@ -325,7 +332,7 @@ def test_choices_keep_their_own_calls() -> None:
 def test_a_whole_answer_is_stamped_and_its_calls_and_reasons_made_uniform() -> None:
     call = {"id": "a", "type": "function", "function": {"name": "f", "arguments": ""}}
     body = whole({"content": None, "tool_calls": [call], "odd": 1.50}, "stop", usage=USAGE, x=1)
-    said: Any = json.loads(CHAT.restamp_response(body, STAMP, lambda usage, served_by: "0.10"))
+    said: Any = json.loads(restamped_whole(body, STAMP, lambda usage, served_by: "0.10"))
     assert (said["id"], said["model"], said["provider"]) == ("gen-1", "asked/model", "Our Host")
     choice = said["choices"][0]
     assert (choice["finish_reason"], choice["native_finish_reason"]) == ("tool_calls", "stop")
@@ -335,6 +342,45 @@ def test_a_whole_answer_is_stamped_and_its_calls_and_reasons_made_uniform() -> N
     assert said["usage"] == {**USAGE, "cost": Decimal("0.10")}
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[1]", b'{"error":{"code":500}}', b"{}"])
-def test_what_is_no_answer_is_not_stamped(body: bytes) -> None:
-    assert CHAT.restamp_response(body, STAMP, no_price) is body
+def choice_of(document: Any, index: int) -> Any:
+    return next((c for c in document["choices"] if c["index"] == index), None)
+
+
+@pytest.mark.parametrize("include_usage", [True, False])
+def test_a_finish_that_waits_is_not_forgotten_for_a_late_one(include_usage: bool) -> None:
+    """Two choices, one of which never says why it ends."""
+    body = stream(delta(index=1, content="b"), delta("stop", content="tail"))
+    said = restamped(body, STAMP, include_usage=include_usage, finish_optional=True)
+    answer = folded(decode(said))
+    assert [choice.reason for choice in answer.choices] == ["stop", "stop"]
+    assert "tail" in [part.text for choice in answer.choices for part in choice.parts]
+
+
+@pytest.mark.parametrize("include_usage", [True, False])
+def test_calls_without_an_id_behind_the_finish_are_delivered(include_usage: bool) -> None:
+    """Their id is made up at the end of the stream, when no document is left to carry them."""
+    late = piece({"index": 0, "function": {"name": "f", "arguments": '{"x":1}'}})
+    body = stream(delta(content="a"), delta("stop"), late, ALONE)
+    said = restamped(body, STAMP, include_usage=include_usage)
+    assert calls_of(folded(decode(said))) == [("call_0", "f", '{"x":1}')]
+    assert sdk_calls(said) == [("call_0", "f", '{"x":1}')]
+    assert documents_of(said)[-1]["usage"] == USAGE
+
+
+@pytest.mark.parametrize("include_usage", [True, False])
+def test_text_beside_an_error_is_delivered_before_it(include_usage: bool) -> None:
+    """R5."""
+    failing = {**delta("stop", content="bye"), "error": {"code": 502, "message": "gone"}}
+    documents = documents_of(restamped(stream(failing), STAMP, include_usage=include_usage))
+    assert ["error" in document for document in documents] == [False, True]
+    assert documents[0]["choices"][0]["delta"]["content"] == "bye"
+    assert [choice_of(d, 0)["finish_reason"] for d in documents] == [None, "error"]
+
+
+@pytest.mark.parametrize("word", ["language", "RECITATION"])
+def test_clients_read_the_contracts_words_only(word: str) -> None:
+    expected = "stop" if word == "language" else "content_filter"
+    streamed = documents_of(restamped(stream(delta(content="a"), delta(word)), STAMP))[-1]
+    answer: Any = json.loads(restamped_whole(whole({"content": "a"}, word), STAMP, no_price))
+    for choice in (streamed["choices"][0], answer["choices"][0]):
+        assert (choice["finish_reason"], choice["native_finish_reason"]) == (expected, word)

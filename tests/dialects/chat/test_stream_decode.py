@@ -19,7 +19,7 @@ from arno.canon.events import (
     StreamError,
     UsageUpdate,
 )
-from arno.canon.failure import FailureKind, Stage
+from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.parts import (
     MediaKind,
     MediaPart,
@@ -28,7 +28,8 @@ from arno.canon.parts import (
     RefusalPart,
     TextPart,
 )
-from arno.canon.response import FinishReason
+from arno.canon.response import FinishReason, Response
+from arno.wire import encode_sse, json
 from tests.dialects.chat.building import Document, delta, entry, piece, stream
 from tests.laws.harness import CHAT, RESET, bare, checked, decode, failed, folded, frames_of
 
@@ -221,3 +222,79 @@ def test_only_uniform_documents_are_regular() -> None:
     decoder = CHAT.stream_decoder()
     frames = frames_of(stream(*[chunk for chunk, _ in cases], done=False))
     assert [decoder.feed(frame).regular for frame in frames] == [regular for _, regular in cases]
+
+
+USAGE = {"prompt_tokens": 3, "completion_tokens": 1}
+GONE = {"code": 502, "message": "gone"}
+
+
+def test_usage_beside_an_error_in_the_first_document_counts() -> None:
+    events = decode(encode_sse(json.dumps({"id": "up-1", "error": GONE, "usage": USAGE})))
+    assert [type(event) for event in events] == [ResponseStart, UsageUpdate, StreamError]
+    assert events[0] == ResponseStart(id="up-1")
+
+
+def test_what_a_choice_says_beside_an_error_is_read_and_its_finish_is_not() -> None:
+    """R5: what was received is delivered."""
+    events = decode(stream({**delta("stop", content="bye"), "error": GONE, "usage": USAGE}))
+    assert [type(event) for event in events] == [
+        *(ResponseStart, PartStart, PartDelta, UsageUpdate, StreamError),
+    ]
+    assert isinstance(events[-1], StreamError)
+    assert (events[-1].failure.message, events[-1].failure.stage) == ("gone", Stage.MID_STREAM)
+
+
+@pytest.mark.parametrize("choices", [7, [7], [{"delta": {"tool_calls": [7]}}]])
+def test_beside_an_error_only_the_error_is_the_failure(choices: Any) -> None:
+    last = decode(encode_sse(json.dumps({"choices": choices, "error": GONE})))[-1]
+    assert isinstance(last, StreamError)
+    assert last.failure.message == "gone"
+
+
+MESSAGE = {"role": "assistant", "content": "a"}
+ERROR_WORDS = ["error", "network_error", "MALFORMED_FUNCTION_CALL"]
+
+
+@pytest.mark.parametrize("finish", ["stop", "tool_calls", "", None])
+@pytest.mark.parametrize("native", ERROR_WORDS)
+def test_a_native_word_for_an_error_is_a_failure_whatever_stands_beside_it(
+    finish: str | None, native: str
+) -> None:
+    last = delta(finish)
+    last["choices"][0]["native_finish_reason"] = native
+    end = decode(stream(TEXT, last))[-1]
+    assert isinstance(end, StreamError)
+    assert end.failure.kind is FailureKind.SERVER
+    assert native in end.failure.message
+    answer = {"choices": [{**last["choices"][0], "message": {"content": "a"}}]}
+    failure = CHAT.decode_response(json.dumps(answer))
+    assert isinstance(failure, Failure)
+    assert failure.kind is FailureKind.SERVER
+
+
+@pytest.mark.parametrize("word", ERROR_WORDS)
+def test_a_word_for_an_error_is_a_failure(word: str) -> None:
+    assert failed(decode(stream(TEXT, delta(word))))
+
+
+@pytest.mark.parametrize(
+    "word", ["SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "content_filter"]
+)
+def test_words_for_filtered_content(word: str) -> None:
+    choice = folded(decode(stream(TEXT, delta(word)))).choices[0]
+    assert (choice.reason, choice.native_reason) == (FinishReason.CONTENT_FILTER, word)
+
+
+@pytest.mark.parametrize("word", ["RECITATION", "LANGUAGE", "STOP"])
+def test_words_outside_the_contract_come_back_as_they_were(word: str) -> None:
+    """GetPut; a client is told one of the contract's words by the restamper."""
+    document = {"choices": [{"index": 0, "finish_reason": word, "message": MESSAGE}]}
+    answer = CHAT.decode_response(json.dumps(document))
+    assert isinstance(answer, Response)
+    assert json.equal(CHAT.encode_response(answer)[0], document)
+
+
+def test_a_host_that_never_says_why_it_ends_means_a_stop() -> None:
+    """`finish_optional`: its end mark is all it says."""
+    events = decode(stream(TEXT), lambda: CHAT.stream_decoder(finish_optional=True))
+    assert events[-2:] == [ChoiceEnd(0, FinishReason.STOP, None), ResponseEnd()]

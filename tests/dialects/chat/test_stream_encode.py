@@ -256,10 +256,29 @@ def test_a_failure_as_text() -> None:
     )
 
 
-def test_a_choice_that_never_said_why_it_ended_is_told_as_a_stop() -> None:
-    text = said(START, TEXT, PartDelta(0, Slot.TEXT, "a"), PartEnd(0), ResponseEnd())
-    finish = chunk('"content":"","role":"assistant"', '"stop"')
-    assert text == chunk('"content":"a","role":"assistant"') + finish + DONE
+@pytest.mark.parametrize("include_usage", [True, False])
+def test_an_answer_that_never_said_why_it_ended_is_no_good_stream(include_usage: bool) -> None:
+    """R5: no invented stop; a waiting finish of another choice is not said either."""
+    other = PartStart(1, TextPart(), 1)
+    pieces = [TEXT, PartDelta(0, Slot.TEXT, "a"), PartEnd(0), other, PartEnd(1), END]
+    documents = documents_of(
+        said(START, *pieces, ResponseEnd(), include_usage=include_usage).encode()
+    )
+    assert documents[0]["choices"][0]["delta"]["content"] == "a"
+    assert documents[-1]["error"]["metadata"]["reason"] == "invalid_answer"
+    assert documents[-1]["choices"][0]["finish_reason"] == "error"
+    assert len(documents) == (3 if include_usage else 2)
+    assert DONE not in said(START, *pieces, ResponseEnd(), include_usage=include_usage)
+
+
+@pytest.mark.parametrize("word", ["language", "recitation", None])
+def test_an_end_without_a_word_of_the_contract_is_a_stop_with_its_own_word(
+    word: str | None,
+) -> None:
+    end = ChoiceEnd(0, FinishReason.OTHER, word)
+    (document,) = documents_of(said(START, end, ResponseEnd()).encode())
+    choice = document["choices"][0]
+    assert (choice["finish_reason"], choice["native_finish_reason"]) == ("stop", word)
 
 
 def test_logprobs_stand_beside_the_delta() -> None:

@@ -216,12 +216,10 @@ def test_one_id_for_two_tools_is_two_calls() -> None:
 def test_arguments_are_complete_when_their_brackets_are(
     pieces: tuple[str, ...], complete: bool
 ) -> None:
-    whole_call, looked_at = tool_calls.OpenCall(0, None), tool_calls.OpenCall(0, None)
+    call = tool_calls.OpenCall(0, None)
     for piece_ in pieces:
-        whole_call.arguments.append(piece_)
-        looked_at.arguments.append(piece_)
-        assert looked_at.is_complete in (True, False)
-    assert whole_call.is_complete is looked_at.is_complete is complete
+        call.take(piece_)
+    assert call.is_complete is complete
 
 
 def test_one_id_on_two_indexes_is_two_calls() -> None:
@@ -336,3 +334,43 @@ def test_a_native_reason_of_its_own_is_kept() -> None:
     last["choices"][0]["native_finish_reason"] = "end_turn"
     choice = folded(decode(stream(delta(content="hi"), last))).choices[0]
     assert (choice.reason, choice.native_reason) == (FinishReason.STOP, "end_turn")
+
+
+def test_of_an_announced_call_no_arguments_are_kept() -> None:
+    assembler = tool_calls.CallAssembler()
+    call = assembler.attribute(tool_calls.read_fragment(entry("{", index=0, id="a", name="f")))
+    assert call.waiting == ["{"]
+    assert call.announce() == "{"
+    for _ in range(9):
+        assembler.attribute(tool_calls.read_fragment(entry("xx", index=0)))
+    assert call.waiting == []
+    assert call.has_arguments
+
+
+def test_what_waits_for_a_call_is_bounded() -> None:
+    """Half a limit of arguments three times: the third is too much, also over several calls."""
+    half = "x" * (tool_calls.MAX_WAITING // 2)
+    for indexes in ((0, 0, 0), (0, 1, 2)):
+        chunks = [piece(entry(half, index=index)) for index in indexes]
+        last = decode(stream(*chunks, done=False))[-1]
+        assert isinstance(last, StreamError)
+        assert last.failure.kind is FailureKind.INVALID_ANSWER
+        assert "wait" in last.failure.message
+        assert len(last.failure.message) < 200
+
+
+def test_arguments_that_need_not_wait_may_be_longer() -> None:
+    long = '{"x":"' + "x" * tool_calls.MAX_WAITING + '"}'
+    body = stream(piece(entry(long, index=0, id="a", name="f")), delta("tool_calls"))
+    assert calls_of(folded(decode(body))) == [("a", "f", long)]
+
+
+@pytest.mark.parametrize("word", ["length", "content_filter", "RECITATION", "LANGUAGE"])
+def test_only_a_good_end_means_that_nothing_is_missing(word: str) -> None:
+    opened = piece(entry("", index=0, id="a", name="now"))
+    assert calls_of(folded(decode(stream(opened, delta(word))))) == [("a", "now", "")]
+    late = stream(delta(word), opened)
+    assert calls_of(folded(decode(late))) == [("a", "now", "")]
+    answer = CHAT.decode_response(whole({"tool_calls": [entry("", id="a", name="now")]}, word))
+    assert isinstance(answer, Response)
+    assert calls_of(answer) == [("a", "now", "")]

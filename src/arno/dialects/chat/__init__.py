@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from arno.canon.ext import Json, Loss
 from arno.canon.failure import Failure, Stage
 from arno.canon.request import Request
@@ -18,8 +16,9 @@ from arno.dialects.base import (
     StreamRestamper,
 )
 from arno.dialects.chat import answer, envelope, failures, request, restamp
+from arno.dialects.chat.chunks import DONE, HEARTBEAT, error_chunk
 from arno.dialects.chat.stream_decode import ChatStreamDecoder
-from arno.dialects.chat.stream_encode import DONE, HEARTBEAT, ChatStreamEncoder, error_chunk
+from arno.dialects.chat.stream_encode import ChatStreamEncoder
 
 
 class ChatDialect:
@@ -46,21 +45,21 @@ class ChatDialect:
         """The request as JSON text, and what was lost."""
         return request.encode_request(value)
 
-    def decode_response(self, body: bytes) -> Response | Failure:
+    def decode_response(self, body: bytes, headers: Headers = ()) -> Response | Failure:
         """A whole answer."""
-        return answer.decode_response(body)
+        return answer.decode_response(body, headers)
 
     def encode_response(self, response: Response) -> tuple[Json, tuple[Loss, ...]]:
         """The whole answer as a document, and what was lost."""
         return answer.encode_response(response)
 
-    def restamp_response(self, body: bytes, stamp: Stamp, pricer: Pricer) -> bytes:
+    def restamp_response(
+        self, body: bytes, response: Response, stamp: Stamp, pricer: Pricer
+    ) -> bytes:
         """A whole answer with the stamp written in."""
-        return restamp.restamp_response(body, stamp, pricer)
+        return restamp.restamp_response(body, response, stamp, pricer)
 
-    def decode_failure(
-        self, status: int, headers: Mapping[str, str] | Headers, body: bytes, stage: Stage
-    ) -> Failure:
+    def decode_failure(self, status: int, headers: Headers, body: bytes, stage: Stage) -> Failure:
         """An answer with a bad status."""
         return failures.decode_failure(status, headers, body, stage)
 

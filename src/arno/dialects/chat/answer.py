@@ -14,8 +14,9 @@ from arno.canon.ext import Json, Loss
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.parts import Part, ToolCallPart
 from arno.canon.response import Choice, FinishReason, Response
+from arno.dialects.base import Headers
 from arno.dialects.chat.failures import decode_error
-from arno.dialects.chat.reasons import CUT_SHORT, canonical_reason, wire_reason
+from arno.dialects.chat.reasons import WHOLE, WORDS, canonical_reason, wire_reason
 from arno.dialects.chat.residue import (
     Document,
     give,
@@ -29,11 +30,12 @@ from arno.dialects.chat.residue import (
 )
 from arno.dialects.chat.turn import decode_turn, encode_turn
 from arno.dialects.chat.usage import decode_usage, encode_usage, usage_losses
+from arno.dialects.text import clean
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 
 
-def decode_response(body: bytes) -> Response | Failure:
+def decode_response(body: bytes, headers: Headers = ()) -> Response | Failure:
     """A whole answer; leading padding is white space to JSON."""
     try:
         document = json.loads(body)
@@ -42,24 +44,24 @@ def decode_response(body: bytes) -> Response | Failure:
         return invalid(f"upstream answered with {what}")
     if not isinstance(document, Mapping):
         return invalid("upstream answered with JSON that is no object")
-    return decode_document(document)
+    return _decode_document(document, headers)
 
 
-def invalid(message: str, stage: Stage = Stage.BEFORE_OUTPUT) -> Failure:
+def invalid(message: str) -> Failure:
     """The upstream said something this dialect does not allow."""
+    stage = Stage.BEFORE_OUTPUT
     return Failure(FailureKind.INVALID_ANSWER, message, retryable=True, stage=stage)
 
 
-def decode_document(document: Mapping[str, Json]) -> Response | Failure:
-    """A whole answer as a parsed document."""
+def _decode_document(document: Mapping[str, Json], headers: Headers) -> Response | Failure:
     if document.get("error"):
-        return decode_error(document["error"], Stage.BEFORE_OUTPUT)
+        return decode_error(document["error"], Stage.BEFORE_OUTPUT, headers=headers)
     choices = document.get("choices")
     if not isinstance(choices, list) or not choices:
         return invalid("upstream answered without choices")
     decoded: list[Choice] = []
     for position, choice in enumerate(choices):
-        value = _decode_choice(choice, position)
+        value = _decode_choice(choice, position, headers)
         if isinstance(value, Failure):
             return value
         decoded.append(value)
@@ -75,37 +77,37 @@ def decode_document(document: Mapping[str, Json]) -> Response | Failure:
     )
 
 
-def _decode_choice(choice: Json, position: int) -> Choice | Failure:
+def _decode_choice(choice: Json, position: int, headers: Headers) -> Choice | Failure:
     message = choice.get("message") if isinstance(choice, Mapping) else None
     if not isinstance(message, Mapping):
         return invalid(f"choice {position} has no message")
     if choice.get("error"):
-        return decode_error(choice["error"], Stage.BEFORE_OUTPUT)
-    word = choice.get("finish_reason")
+        return decode_error(choice["error"], Stage.BEFORE_OUTPUT, headers=headers)
+    word, native = text(choice.get("finish_reason")), text(choice.get("native_finish_reason"))
     parts, rest = decode_turn(message)
     if any(note(part.ext, "member") == "tool_calls" for part in parts):
         return invalid(f"choice {position} holds a tool call that cannot be read")
     has_calls = any(isinstance(part, ToolCallPart) for part in parts)
-    reason = canonical_reason(word, has_calls=has_calls) if isinstance(word, str) and word else None
+    reason = canonical_reason(word, native, has_calls=has_calls)
     if reason is None and has_calls:
         reason = FinishReason.TOOL_CALLS
-    if reason not in CUT_SHORT:
+    if reason in WHOLE:
         parts = tuple(_with_arguments(part) for part in parts)
     if reason is FinishReason.ERROR:
         return Failure(
             FailureKind.SERVER,
-            f"upstream ended the answer with an error ({word})",
+            f"upstream ended the answer with an error ({clean(native or word or '')})",
             retryable=True,
             stage=Stage.BEFORE_OUTPUT,
         )
     residue = {k: v for k, v in choice.items() if k not in ("index", "message")}
-    if text(word):
-        residue.pop("finish_reason")
+    if word in WORDS:
+        del residue["finish_reason"]
     return Choice(
         index=number_of(choice, position),
         parts=parts,
         reason=reason,
-        native_reason=text(choice.get("native_finish_reason")) or text(word),
+        native_reason=native or word,
         ext=keep({**residue, "message": rest}),
     )
 
@@ -153,7 +155,7 @@ def _encode_choice(choice: Choice) -> tuple[Document, list[Loss]]:
     message.setdefault("role", "assistant")
     document["index"] = choice.index
     if choice.reason is not None and not (native and "finish_reason" in document):
-        document["finish_reason"] = wire_reason(choice.reason, choice.native_reason)
+        document["finish_reason"] = wire_reason(choice.reason)
     if not native:
         document["native_finish_reason"] = choice.native_reason
         document.setdefault("finish_reason", None)

@@ -1,11 +1,14 @@
 """What a gateway reads of a request without decoding it, and the edits it makes.
 
 Big members (messages, tools) stay raw bytes: on a 117 KB prompt that is the difference between
-38 and 625 microseconds. A body in which nothing changes goes on as it came.
+38 and 625 microseconds. A body in which nothing changes goes on as it came, so what two readers
+could understand differently (a member that stands there twice) is refused.
 """
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import Any
 
 import msgspec
@@ -16,6 +19,13 @@ from arno.dialects.base import Envelope
 from arno.dialects.chat.request import ROUTING, named
 
 MAX_MODEL = 256
+MAX_MODELS = 16
+MAX_TEXT: dict[str, int] = {"user": 512, "session_id": 256}
+"""Characters that a member may have at most."""
+
+_TOKEN = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{\[]|[}\]]', re.DOTALL)
+"""A string (a key, if a colon follows) or a bracket of a JSON text."""
+
 _ABSENT = Raw()
 
 
@@ -28,12 +38,11 @@ class _UsageOptions(msgspec.Struct):
 
 
 class _Members(msgspec.Struct):
-    """The members a gateway looks into; messages and tools are only checked for presence."""
+    """The members a gateway looks into; messages are only checked for presence."""
 
     model: str | None = None
     models: list[str] | None = None
     messages: Raw = _ABSENT
-    tools: Raw = _ABSENT
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
     usage: _UsageOptions | None = None
@@ -47,7 +56,6 @@ class _Members(msgspec.Struct):
 
 _DECODER = msgspec.json.Decoder(_Members)
 _MAP_DECODER = msgspec.json.Decoder(dict[str, Raw])
-_EMPTY = (b"", b"null", b"[]")
 
 
 def peek(body: bytes) -> Envelope:
@@ -59,6 +67,7 @@ def peek(body: bytes) -> Envelope:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RequestError(f"the body is not JSON: {error}") from error
     _check(members)
+    _check_doubles(body)
     asked = bool(members.stream_options and members.stream_options.include_usage) or bool(
         members.usage and members.usage.include
     )
@@ -67,9 +76,6 @@ def peek(body: bytes) -> Envelope:
         models=tuple(members.models or ()),
         stream=bool(members.stream),
         include_usage=asked,
-        max_output_tokens=members.max_completion_tokens or members.max_tokens,
-        n=members.n or 1,
-        has_tools=_raw(members.tools) not in _EMPTY,
         routing=members.provider,
         user=members.user,
         session_id=members.session_id,
@@ -83,15 +89,46 @@ def _raw(member: Raw) -> bytes:
 def _check(members: _Members) -> None:
     if not members.model:
         raise RequestError("model is missing", "model")
-    if len(members.model) > MAX_MODEL or not members.model.isprintable():
-        raise RequestError(f"model must be printable, at most {MAX_MODEL} characters", "model")
+    _check_model(members.model, "model")
     messages = _raw(members.messages)
     if not messages.startswith(b"[") or messages[1:].lstrip().startswith(b"]"):
         raise RequestError("messages must be a non-empty array", "messages")
-    for name in ("max_tokens", "max_completion_tokens", "n"):
+    for name in ("max_tokens", "max_completion_tokens"):
         value = getattr(members, name)
         if value is not None and not 1 <= value <= 2**31:
             raise RequestError(f"{name} must be a positive number below 2^31", name)
+    if members.n not in (None, 1):
+        raise RequestError("n must be 1 here", "n")
+    if len(members.models or ()) > MAX_MODELS:
+        raise RequestError(f"models must have at most {MAX_MODELS} entries", "models")
+    for number, model in enumerate(members.models or ()):
+        _check_model(model, f"models[{number}]")
+    for name, most in MAX_TEXT.items():
+        if len(getattr(members, name) or "") > most:
+            raise RequestError(f"{name} must have at most {most} characters", name)
+
+
+def _check_model(model: str, path: str) -> None:
+    if not model or len(model) > MAX_MODEL or not model.isprintable():
+        raise RequestError(f"{path} must be printable, 1 to {MAX_MODEL} characters", path)
+
+
+def _check_doubles(body: bytes) -> None:
+    """Refuse a body that names its model twice: upstream may read another than we did.
+
+    Nearly all bodies hold the word once and no letter of it as an escape, and are not scanned.
+    """
+    if body.count(b'"model"') < 2 and b"\\u006" not in body:
+        return
+    depth = found = 0
+    for token in _TOKEN.finditer(body):
+        string, colon = token.groups()
+        if string is None:
+            depth += 1 if token[0] in b"{[" else -1
+        elif colon and depth == 1 and msgspec.json.decode(string) == "model":
+            found += 1
+    if found > 1:
+        raise RequestError("model stands in the body more than once", "model")
 
 
 def edit_request(body: bytes, *, model: str | None, contract: bool, ask_usage: bool) -> bytes:
@@ -106,9 +143,19 @@ def edit_request(body: bytes, *, model: str | None, contract: bool, ask_usage: b
     if not contract:
         for name in ROUTING:
             changed = members.pop(name, None) is not None or changed
+        changed = _hash_user(members) or changed
     if ask_usage and not contract:
         changed = _switch_usage_on(members) or changed
     return msgspec.json.encode(members) if changed else body
+
+
+def _hash_user(members: dict[str, Raw]) -> bool:
+    """The end user's id for an upstream of another contract: the same each time, not readable."""
+    user = msgspec.json.decode(members.get("user", b"null"))
+    if not isinstance(user, str) or not user:
+        return False
+    members["user"] = Raw(msgspec.json.encode(hashlib.sha256(user.encode()).hexdigest()[:32]))
+    return True
 
 
 def _switch_usage_on(members: dict[str, Raw]) -> bool:

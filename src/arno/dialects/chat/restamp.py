@@ -7,7 +7,10 @@ in the uniform layout, and an end reason that hides tool calls (R3, R4). Unknown
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
+
+import msgspec
 
 from arno.canon.events import (
     ChoiceEnd,
@@ -19,18 +22,14 @@ from arno.canon.events import (
     StreamError,
     UsageUpdate,
 )
-from arno.canon.failure import Failure
 from arno.canon.parts import ToolCallPart
 from arno.canon.response import Response
-from arno.canon.usage import Usage
 from arno.dialects.base import Batch, Pricer, Stamp
-from arno.dialects.chat.answer import decode_document
+from arno.dialects.chat.chunks import Ending, chunk, error_chunk, head_of
 from arno.dialects.chat.reasons import wire_reason
 from arno.dialects.chat.residue import Document, number_of, text
-from arno.dialects.chat.stream_encode import DONE, chunk, error_chunk, head_of, priced
 from arno.dialects.chat.turn import encode_tool_call
 from arno.wire import json
-from arno.wire.errors import MalformedJSON
 
 
 def stamp_document(document: Document, stamp: Stamp) -> None:
@@ -43,17 +42,12 @@ def stamp_document(document: Document, stamp: Stamp) -> None:
         document["provider"] = stamp.provider
 
 
-def restamp_response(body: bytes, stamp: Stamp, pricer: Pricer) -> bytes:
-    """A whole answer with the stamp, its tool calls and end reasons as the contract has them."""
-    try:
-        document = json.loads(body)
-    except MalformedJSON:
-        return body
-    if not isinstance(document, dict):
-        return body
-    response = decode_document(document)
-    if isinstance(response, Failure):
-        return body
+def restamp_response(body: bytes, response: Response, stamp: Stamp, pricer: Pricer) -> bytes:
+    """A whole answer with the stamp, its tool calls and end reasons as the contract has them.
+
+    response: what `body` decodes to, which is why the body is known to hold an answer.
+    """
+    document = msgspec.convert(json.loads(body), Document)
     stamp_document(document, stamp)
     _restamp_choices(document, response)
     if response.usage is not None and response.usage.cost is None:
@@ -66,7 +60,7 @@ def restamp_response(body: bytes, stamp: Stamp, pricer: Pricer) -> bytes:
 def _restamp_choices(document: Document, response: Response) -> None:
     for wire, choice in zip(document["choices"], response.choices, strict=True):
         if choice.reason is not None:
-            wire["finish_reason"] = wire_reason(choice.reason, choice.native_reason)
+            wire["finish_reason"] = wire_reason(choice.reason)
         wire.setdefault("native_finish_reason", choice.native_reason)
         calls = [part for part in choice.parts if isinstance(part, ToolCallPart)]
         if calls and len(calls) == len(wire["message"]["tool_calls"]):
@@ -82,28 +76,20 @@ class ChatRestamper:
 
     def __init__(self, stamp: Stamp, pricer: Pricer, *, include_usage: bool) -> None:
         self._stamp = stamp
-        self._pricer = pricer
-        self._include_usage = include_usage
+        self._ending = Ending(pricer, include_usage=include_usage)
         self._calls: dict[int, tuple[int, int, str]] = {}
         self._counts: dict[int, int] = {}
-        self._held: Document | None = None
         self._last: Document = head_of(stamp)
         self._usage_chunk: Document | None = None
-        self._began: set[int] = set()
-        self._told: set[int] = set()
-        self._usage: Usage | None = None
         self._served_by = stamp.provider
 
     def feed(self, batch: Batch) -> bytes:
         """The frames that carry this batch on."""
         for event in batch.events:
             if isinstance(event, UsageUpdate):
-                self._usage = event.usage
+                self._ending.usage = event.usage
             elif isinstance(event, PartStart):
-                self._began.add(event.choice)
                 self._number(event)
-            elif isinstance(event, ChoiceEnd):
-                self._told.add(event.choice)
         last = batch.events[-1] if batch.events else None
         if isinstance(last, StreamError):
             return self._error(batch, last)
@@ -126,26 +112,35 @@ class ChatRestamper:
         self._served_by = text(document.get("provider")) or self._served_by
         document.pop("usage", None)
         choices = document.get("choices")
-        if not choices and self._usage is not None and batch.events:
+        if not choices and self._ending.usage is not None and batch.events:
             # Usage alone is told at the end, and a finish that waits for it goes on waiting.
             self._usage_chunk = document
             return b""
         self._last = document
         if not choices:
             return chunk(document)
-        before = self._flush()
         ends = [event for event in batch.events if isinstance(event, ChoiceEnd)]
         if not batch.regular:
             self._rewrite_calls(batch.events, choices)
         for end in ends:
             _write_end(end, choices)
-        if ends and not self._include_usage:
-            self._held = document
-            return before
-        return before + chunk(document)
+        if ends:
+            return self._ending.finish(document)
+        return self._ending.flush() + chunk(document)
 
-    def _rewrite_calls(self, events: tuple[Event, ...], choices: list[Document]) -> None:
+    def _rewrite_calls(self, events: Sequence[Event], choices: list[Document]) -> None:
         """Tool calls of this document in the uniform layout, from what the decoder made of it."""
+        entries = self._entries(events)
+        for position, choice in enumerate(choices):
+            delta = choice.get("delta")
+            delta = delta if isinstance(delta, dict) else {}
+            delta.pop("tool_calls", None)
+            mine = entries.get(number_of(choice, position))
+            if mine:
+                choice["delta"] = {**delta, "tool_calls": mine}
+
+    def _entries(self, events: Sequence[Event]) -> dict[int, list[Document]]:
+        """What `events` say of tool calls, by choice."""
         entries: dict[int, list[Document]] = {}
         for event in events:
             if isinstance(event, PartStart) and isinstance(event.part, ToolCallPart):
@@ -157,13 +152,7 @@ class ChatRestamper:
             else:
                 continue
             entries.setdefault(self._calls[event.index][0], []).append(entry)
-        for position, choice in enumerate(choices):
-            delta = choice.get("delta")
-            delta = delta if isinstance(delta, dict) else {}
-            delta.pop("tool_calls", None)
-            mine = entries.get(number_of(choice, position))
-            if mine:
-                choice["delta"] = {**delta, "tool_calls": mine}
+        return entries
 
     def _entry(self, index: int, **body: str) -> Document:
         _, position, kind = self._calls[index]
@@ -171,44 +160,35 @@ class ChatRestamper:
             body["input"] = body.pop("arguments")
         return {"index": position, kind: body}
 
-    def _flush(self) -> bytes:
-        if self._held is None:
-            return b""
-        document, self._held = self._held, None
-        return chunk(document)
-
     def _end(self, batch: Batch) -> bytes:
-        """The last frames: what was held, usage where it belongs, the end mark."""
-        if batch.document is None:
-            self._late_entries(batch)
-        usage = None
-        if self._usage is not None:
-            usage = priced(self._usage, self._pricer, self._served_by)
-        if usage is not None and self._held is not None:
-            self._held["usage"] = usage
-            usage = None
-        last = self._flush()
-        if usage is not None:
-            head = self._usage_chunk or {k: v for k, v in self._last.items() if k in HEAD}
-            last += chunk({**head, "choices": [], "usage": usage})
-        return last + DONE
+        """The last frames: what the end of the stream itself says, what was held, the end mark."""
+        late = self._late(batch)
+        head = self._usage_chunk or {k: v for k, v in self._last.items() if k in HEAD}
+        return late + self._ending.close(head, self._served_by)
 
-    def _late_entries(self, batch: Batch) -> None:
-        """A host that never sends a finish: to a client, none would mean a cut."""
+    def _late(self, batch: Batch) -> bytes:
+        """What no document of the upstream said, only its end: calls that never got an id, and
+        the finish of a host that sends none (to a client, none would mean a cut).
+
+        Such calls are said before a finish that still waits.
+        """
+        calls = self._entries(batch.events)
         ends = [event for event in batch.events if isinstance(event, ChoiceEnd)]
-        ends += [ChoiceEnd(number) for number in sorted(self._began - self._told)]
-        if not ends:
-            return
-        choices: list[Document] = [{"index": end.choice, "delta": {}} for end in ends]
-        self._rewrite_calls(batch.events, choices)
+        choices: list[Document] = [
+            {"index": number, "delta": {"tool_calls": calls[number]} if number in calls else {}}
+            for number in sorted({*calls, *(end.choice for end in ends)})
+        ]
+        if not choices:
+            return b""
         for end in ends:
             _write_end(end, choices)
-        self._held = {**head_of(self._stamp), "choices": choices}
+        document = {**head_of(self._stamp), "choices": choices}
+        return self._ending.finish(document) if ends else chunk(document)
 
     def _error(self, batch: Batch, event: StreamError) -> bytes:
         """What a held chunk or this document had to say before the failure, without its finish."""
         said = b""
-        held, self._held = self._held, None
+        held = self._ending.take()
         if held is not None and _without_finish(held):
             said = chunk(held)
         document = batch.document
@@ -225,7 +205,8 @@ class ChatRestamper:
     def _last_words(self, batch: Batch, document: Document) -> bytes:
         """What the document that fails had to say: as much of it as could be understood."""
         stamp_document(document, self._stamp)
-        document.pop("usage", None)
+        for member in ("usage", "error"):
+            document.pop(member, None)
         document["choices"] = [c for c in document["choices"] if isinstance(c, dict)]
         self._rewrite_calls(batch.events, document["choices"])
         return chunk(document) if _without_finish(document) else b""
@@ -234,7 +215,7 @@ class ChatRestamper:
 def _write_end(end: ChoiceEnd, choices: list[Document]) -> None:
     for position, choice in enumerate(choices):
         if number_of(choice, position) == end.choice:
-            choice["finish_reason"] = wire_reason(end.reason, end.native_reason)
+            choice["finish_reason"] = wire_reason(end.reason)
             choice.setdefault("native_finish_reason", end.native_reason)
 
 

@@ -37,9 +37,9 @@ from arno.canon.parts import (
 from arno.canon.response import FinishReason
 from arno.dialects.base import Batch
 from arno.dialects.chat.content import decode_block
-from arno.dialects.chat.failures import decode_error
+from arno.dialects.chat.failures import OPERATORS, decode_error
 from arno.dialects.chat.reasoning import DETAILS, decode_detail, is_readable, text_member
-from arno.dialects.chat.reasons import CUT_SHORT, canonical_reason
+from arno.dialects.chat.reasons import WHOLE, canonical_reason
 from arno.dialects.chat.residue import (
     DIALECT,
     integer,
@@ -58,6 +58,7 @@ from arno.dialects.chat.tool_calls import (
 )
 from arno.dialects.chat.turn import decode_audio_answer, with_member
 from arno.dialects.chat.usage import decode_usage
+from arno.dialects.text import clean
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 from arno.wire.sse import SSEFrame
@@ -78,17 +79,16 @@ class _Ended(Exception):
 
 
 class _Choice:
-    """What one choice has open. `parts`: key to (part index, empty part of its kind)."""
+    """What one choice has open. open: a part's key to its index; reason: once it has ended."""
 
-    __slots__ = ("assembler", "call_parts", "finished", "number", "open", "reasoning_key")
+    __slots__ = ("assembler", "call_parts", "number", "open", "reason")
 
     def __init__(self, number: int) -> None:
         self.number = number
         self.open: dict[object, int] = {}
         self.assembler = CallAssembler()
         self.call_parts: dict[OpenCall, int] = {}
-        self.finished = False
-        self.reasoning_key: object = None
+        self.reason: FinishReason | None = None
 
 
 class ChatStreamDecoder:
@@ -139,65 +139,69 @@ class ChatStreamDecoder:
 
     def _fail(self, frame: SSEFrame | None, document: Json, message: str) -> Batch:
         self._ended = True
-        return Batch(frame, document, (StreamError(self._invalid(message)),), regular=False)
+        return Batch(frame, document, (StreamError(self._invalid(message)),))
 
     def _invalid(self, message: str) -> Failure:
         return Failure(FailureKind.INVALID_ANSWER, message, retryable=True, stage=self._stage)
 
     def _document(self, frame: SSEFrame, document: dict[str, Json]) -> Batch:
         self._regular = True
-        error = document.get("error")
-        if not error and frame.event == "error":
-            error = document
-        if error:
-            last = tuple(self._end(decode_error(error, self._stage), document))
-            return Batch(frame, document, last, regular=isinstance(error, Mapping))
+        error = document.get("error") or (document if frame.event == "error" else None)
         events: list[Event] = []
+        failure: Failure | None = None
         try:
-            for event in self._events(document):
+            for event in self._events(document, failing=bool(error)):
                 events.append(event)
         except FragmentError as fault:
-            events += self._end(self._broken_call(fault), document)
+            failure = self._broken_call(fault)
         except _Ended as end:
-            events += self._end(end.failure, document)
-        return Batch(frame, document, tuple(events), regular=self._regular)
-
-    def _end(self, failure: Failure, document: Mapping[str, Json]) -> Iterator[Event]:
-        """The last events of a document that ends in a failure; usage beside it still counts."""
-        self._ended = True
+            failure = end.failure
         usage = decode_usage(document.get("usage"))
-        if usage is not None and self._started:
-            yield UsageUpdate(usage)
-        yield StreamError(failure)
+        if usage is not None:
+            events += self._start(document)
+            events.append(UsageUpdate(usage))
+        if error:
+            failure = decode_error(error, self._stage)
+        if failure is None:
+            return Batch(frame, document, tuple(events), self._regular)
+        self._ended = True
+        events.append(StreamError(failure))
+        readable = isinstance(error, Mapping) and _may_read(frame, document, failure)
+        return Batch(frame, document, tuple(events), self._regular, readable)
 
     def _broken_call(self, fault: FragmentError) -> Failure:
         return self._invalid(f"a tool call cannot be put together: {fault}")
 
-    def _events(self, document: Mapping[str, Json]) -> Iterator[Event]:
+    def _start(self, document: Mapping[str, Json]) -> Iterator[Event]:
+        if self._started:
+            return
+        self._started = True
+        yield ResponseStart(
+            id=text(document.get("id")),
+            model=text(document.get("model")),
+            served_by=text(document.get("provider")),
+            created=integer(document.get("created")),
+        )
+
+    def _events(self, document: Mapping[str, Json], *, failing: bool) -> Iterator[Event]:
+        """What the choices say. Beside an error (`failing`) it still counts, but ends nothing."""
         choices = document.get("choices") or ()
-        usage = decode_usage(document.get("usage"))
         if not isinstance(choices, list | tuple):
             raise _Ended(self._invalid("choices of an event is no array"))
-        if not self._started and (choices or usage is not None):
-            self._started = True
-            yield ResponseStart(
-                id=text(document.get("id")),
-                model=text(document.get("model")),
-                served_by=text(document.get("provider")),
-                created=integer(document.get("created")),
-            )
-        for position, choice in enumerate(choices):
-            if not isinstance(choice, dict):
+        if choices:
+            yield from self._start(document)
+        for position, wire in enumerate(choices):
+            if not isinstance(wire, dict):
                 raise _Ended(self._invalid(f"choice {position} of an event is no object"))
-            yield from self._choice(choice, position)
-        if usage is not None:
-            yield UsageUpdate(usage)
+            number = number_of(wire, position)
+            choice = self._choices.get(number)
+            if choice is None:
+                choice = self._choices[number] = _Choice(number)
+            yield from self._choice(choice, wire)
+            if not failing:
+                yield from self._choice_end(choice, wire)
 
-    def _choice(self, wire: Mapping[str, Json], position: int) -> Iterator[Event]:
-        number = number_of(wire, position)
-        choice = self._choices.get(number)
-        if choice is None:
-            choice = self._choices[number] = _Choice(number)
+    def _choice(self, choice: _Choice, wire: Mapping[str, Json]) -> Iterator[Event]:
         delta = wire.get("delta")
         if isinstance(delta, dict):
             yield from self._reasoning(choice, delta)
@@ -210,21 +214,22 @@ class ChatStreamDecoder:
         logprobs = wire.get("logprobs")
         if logprobs and TEXT in choice.open:
             yield PartDelta(choice.open[TEXT], Slot.LOGPROBS, logprobs)
-        word = wire.get("finish_reason")
-        if isinstance(word, str) and word:
-            yield from self._choice_end(choice, word, wire)
 
-    def _choice_end(self, choice: _Choice, word: str, wire: Mapping[str, Json]) -> Iterator[Event]:
-        reason = canonical_reason(word, has_calls=bool(choice.assembler.calls))
-        yield from self._end_parts(choice, whole=reason not in CUT_SHORT)
-        choice.finished = True
-        native = text(wire.get("native_finish_reason")) or word
+    def _choice_end(self, choice: _Choice, wire: Mapping[str, Json]) -> Iterator[Event]:
+        word, native = text(wire.get("finish_reason")), text(wire.get("native_finish_reason"))
+        if word is None and native is None:
+            return
+        reason = canonical_reason(word, native, has_calls=bool(choice.assembler.calls))
+        if reason is None:
+            return
         if reason is FinishReason.ERROR:
-            message = f"upstream ended the answer with an error ({native})"
+            message = f"upstream ended the answer with an error ({clean(native or word or '')})"
             raise _Ended(Failure(FailureKind.SERVER, message, retryable=True, stage=self._stage))
+        yield from self._end_parts(choice, whole=reason in WHOLE)
+        choice.reason = choice.reason or reason
         if reason.value != word:
             self._regular = False
-        yield ChoiceEnd(choice.number, reason, native)
+        yield ChoiceEnd(choice.number, reason, native or word)
 
     def _end_parts(self, choice: _Choice, *, whole: bool) -> Iterator[Event]:
         """Close what is open. A call whose id never came gets one from its position.
@@ -239,21 +244,20 @@ class ChatStreamDecoder:
                 call.id = call.id or f"call_{call.position}"
                 self._regular = False
                 yield from self._announce(choice, call)
-            bare = call in choice.call_parts and not call.arguments
+            bare = call in choice.call_parts and not call.has_arguments
             if whole and bare and call.kind == "function":
                 self._regular = False
-                call.arguments.append("{}")
+                call.has_arguments = True
                 yield PartDelta(choice.call_parts[call], Slot.ARGUMENTS, "{}")
         for index in sorted(choice.open.values()):
             yield PartEnd(index)
         choice.open.clear()
         choice.call_parts.clear()
-        choice.reasoning_key = None
 
     def _finish(self, *, done: bool) -> Iterator[Event]:
         self._ended = True
         began = self._choices.values()
-        finished = bool(self._choices) and all(choice.finished for choice in began)
+        finished = bool(self._choices) and all(choice.reason for choice in began)
         if not finished and not (done and self._finish_optional and self._choices):
             yield StreamError(self._cut(done=done))
             return
@@ -266,10 +270,15 @@ class ChatStreamDecoder:
         yield ResponseEnd()
 
     def _late_end(self, choice: _Choice) -> Iterator[Event]:
-        """Parts that came after the finish, or a host that never says why it ends."""
-        yield from self._end_parts(choice, whole=True)
-        if not choice.finished and choice.assembler.calls:
-            yield ChoiceEnd(choice.number, FinishReason.TOOL_CALLS, None)
+        """Parts that came after the finish, or a host that never says why it ends.
+
+        Of such a host (`finish_optional`) the end mark says that the answer is whole.
+        """
+        yield from self._end_parts(choice, whole=choice.reason is None or choice.reason in WHOLE)
+        if choice.reason is None:
+            calls = bool(choice.assembler.calls)
+            reason = FinishReason.TOOL_CALLS if calls else FinishReason.STOP
+            yield ChoiceEnd(choice.number, reason, None)
 
     def _cut(self, *, done: bool) -> Failure:
         how = "said it was done" if done else "ended the stream"
@@ -397,7 +406,6 @@ class ChatStreamDecoder:
 
     def _announce(self, choice: _Choice, call: OpenCall) -> Iterator[Event]:
         """A call's start, with the arguments that had to wait for it."""
-        call.announced = True
         part = ToolCallPart(
             call_id=call.id or "",
             name=call.name or "",
@@ -407,5 +415,15 @@ class ChatStreamDecoder:
         start = self._start_part(choice, call, part)
         choice.call_parts[call] = start.index
         yield start
-        if call.arguments:
-            yield PartDelta(start.index, Slot.ARGUMENTS, "".join(call.arguments))
+        waited = call.announce()
+        if waited:
+            yield PartDelta(start.index, Slot.ARGUMENTS, waited)
+
+
+def _may_read(frame: SSEFrame, document: Mapping[str, Json], failure: Failure) -> bool:
+    """True for an error chunk that clients of this dialect read, and may read, as it is.
+
+    They read neither a chunk without choices nor an `event: error` frame; what a host says of the
+    operator's account is not for them.
+    """
+    return bool(document.get("choices")) and not frame.event and failure.kind not in OPERATORS

@@ -1,15 +1,14 @@
 """Streams of the chat dialect: events to chunks, in the contract's uniform layout.
 
 A tool call opens with index, id, type, name and empty arguments; later pieces carry the index and
-arguments alone. Usage stands in a chunk of its own when the client asked for it, else on the last
-finish chunk (architecture, section 4.3), so the finish chunk waits for the end of the stream.
-Source: recorded chunks, contract section 4.2.
+arguments alone. No finish is ever made up (R5): an answer that ends without saying why, which a
+whole answer may, cannot be told as a stream, since a client takes a missing finish for a cut; it
+ends as a failure instead. Source: recorded chunks, contract section 4.2.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import Any
 
 from arno.canon.events import (
@@ -26,7 +25,7 @@ from arno.canon.events import (
     UsageUpdate,
 )
 from arno.canon.ext import Json
-from arno.canon.failure import Failure
+from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.parts import (
     MediaKind,
     MediaPart,
@@ -37,60 +36,19 @@ from arno.canon.parts import (
     TextPart,
     ToolCallPart,
 )
-from arno.canon.usage import Usage
 from arno.dialects.base import Pricer, Stamp
+from arno.dialects.chat.chunks import HEARTBEAT, Ending, chunk, error_chunk, head_of
 from arno.dialects.chat.content import encode_media
-from arno.dialects.chat.failures import error_member
 from arno.dialects.chat.reasoning import FORMS, TEXT_MEMBERS, TYPES, encode_detail
 from arno.dialects.chat.reasons import wire_reason
-from arno.dialects.chat.residue import DIALECT, is_native, note, residue_of
-from arno.dialects.chat.usage import encode_usage
-from arno.wire import json
-from arno.wire.sse import encode_comment, encode_sse
+from arno.dialects.chat.residue import DIALECT, Document, is_native, note, residue_of
 
-DONE = b"data: [DONE]\n\n"
-HEARTBEAT = encode_comment("ARNO PROCESSING")
-
-Document = dict[str, Json]
-
-
-def chunk(document: Document) -> bytes:
-    """One document as a frame."""
-    return encode_sse(json.dumps(document))
-
-
-def head_of(stamp: Stamp) -> Document:
-    """The members every chunk begins with, as far as they are known."""
-    members = {
-        "id": stamp.id,
-        "object": "chat.completion.chunk",
-        "created": stamp.created,
-        "model": stamp.model,
-        "provider": stamp.provider,
-    }
-    return {key: value for key, value in members.items() if value is not None}
-
-
-def error_chunk(failure: Failure, stamp: Stamp) -> bytes:
-    """The chunk that ends a stream with a failure: an error member, finish reason error (R5)."""
-    choice = {
-        "index": 0,
-        "delta": {"content": ""},
-        "finish_reason": "error",
-        "native_finish_reason": None,
-    }
-    error = error_member(failure, stamp.provider)
-    return chunk({**head_of(stamp), "error": error, "choices": [choice]})
-
-
-def priced(usage: Usage, pricer: Pricer, served_by: str | None) -> Document:
-    """The usage object, with a cost where the upstream reported none and a price is known."""
-    document = encode_usage(usage)
-    if usage.cost is None:
-        cost = pricer(usage, served_by)
-        if cost is not None:
-            document["cost"] = Decimal(cost)
-    return document
+NO_REASON = Failure(
+    FailureKind.INVALID_ANSWER,
+    "upstream ended the answer without a finish reason",
+    retryable=True,
+    stage=Stage.MID_STREAM,
+)
 
 
 class ChatStreamEncoder:
@@ -98,16 +56,13 @@ class ChatStreamEncoder:
 
     def __init__(self, stamp: Stamp, pricer: Pricer, *, include_usage: bool) -> None:
         self._stamp = stamp
-        self._pricer = pricer
-        self._include_usage = include_usage
         self._head = head_of(stamp)
+        self._ending = Ending(pricer, include_usage=include_usage)
         self._parts: dict[int, tuple[Part, int]] = {}
         self._calls: dict[int, int] = {}
         self._calls_of: dict[int, int] = {}
         self._details: dict[int, int] = {}
         self._told: set[int] = set()
-        self._finish: Document | None = None
-        self._usage: Usage | None = None
 
     def feed(self, events: Sequence[Event]) -> bytes:
         """The frames that say `events`; part ends need no word in this dialect."""
@@ -129,7 +84,7 @@ class ChatStreamEncoder:
         return b""
 
     def _delta(self, choice: int, delta: Document, **members: Json) -> bytes:
-        return self._flush() + chunk(
+        return self._ending.flush() + chunk(
             {
                 **self._head,
                 "choices": [
@@ -226,48 +181,27 @@ class ChatStreamEncoder:
         if event.choice in self._told:
             return b""  # the first reason counts
         self._told.add(event.choice)
-        before = self._flush()
         choice = {
             "index": event.choice,
             "delta": {"content": "", "role": "assistant"},
-            "finish_reason": wire_reason(event.reason, event.native_reason),
+            "finish_reason": wire_reason(event.reason),
             "native_finish_reason": event.native_reason,
         }
-        self._finish = {**self._head, "choices": [choice]}
-        return before if not self._include_usage else before + self._flush()
-
-    def _untold_ends(self) -> bytes:
-        """A choice that never said why it ended: to a client, no finish would mean a cut."""
-        began = {choice for _, choice in self._parts.values()}
-        return b"".join(self._choice_end(ChoiceEnd(number)) for number in sorted(began))
+        return self._ending.finish({**self._head, "choices": [choice]})
 
     def _keep_usage(self, event: UsageUpdate) -> bytes:
-        self._usage = event.usage
+        self._ending.usage = event.usage
         return b""
 
-    def _flush(self) -> bytes:
-        """The finish chunk that was waiting for usage, if any."""
-        if self._finish is None:
-            return b""
-        document, self._finish = self._finish, None
-        return chunk(document)
-
     def _response_end(self, event: ResponseEnd) -> bytes:
-        before = self._untold_ends()
-        usage: Document | None = None
-        if self._usage is not None:
-            usage = priced(self._usage, self._pricer, self._stamp.provider)
-        if usage is not None and self._finish is not None:
-            self._finish["usage"] = usage
-            usage = None
-        last = self._flush()
-        if usage is not None:
-            last += chunk({**self._head, "choices": [], "usage": usage})
-        return before + last + DONE
+        began = {choice for _, choice in self._parts.values()}
+        if began - self._told:
+            return self._error(StreamError(NO_REASON))
+        return self._ending.close(self._head, self._stamp.provider)
 
     def _error(self, event: StreamError) -> bytes:
         """A failure after a finish that waited: the finish is never said."""
-        self._finish = None
+        self._ending.take()
         return error_chunk(event.failure, self._stamp)
 
     def _opaque(self, event: Opaque) -> bytes:

@@ -14,7 +14,8 @@ would run a tool with invented arguments (R3, row 41 of the fault matrix).
     5  a name alone                a new call once the last one is complete, else the last one
     6  arguments alone             the last call
 
-A call is announced when its id and name are known; pieces before that wait.
+A call is announced when its id and name are known; pieces before that wait. Of an announced call
+no argument is kept, only what the rules ask of it: whether it has any, and whether they balance.
 """
 
 from __future__ import annotations
@@ -30,6 +31,10 @@ from arno.wire import json
 
 _MARKS = re.compile(r'[{}\[\]"]|\\.|\\$', re.DOTALL)
 """Brackets, quotes and escapes; a backslash alone only where the piece ends in it."""
+
+
+MAX_WAITING = 1024 * 1024
+"""Characters of arguments that may wait in one choice for the calls they belong to."""
 
 
 class FragmentError(Exception):
@@ -72,7 +77,8 @@ class _Balance:
         """Take in one piece; `closed` tells whether the first bracket has found its match."""
         text = self._carry + piece
         self._carry = ""
-        for mark in _MARKS.findall(text):
+        for match in _MARKS.finditer(text):
+            mark = match[0]
             if mark == "\\":
                 self._carry = mark
             elif mark == '"':
@@ -87,14 +93,14 @@ class OpenCall:
 
     __slots__ = (
         "_balance",
-        "_read",
         "announced",
-        "arguments",
         "clashed",
+        "has_arguments",
         "id",
         "kind",
         "name",
         "position",
+        "waiting",
         "wire_index",
     )
 
@@ -104,23 +110,30 @@ class OpenCall:
         self.id: str | None = None
         self.name: str | None = None
         self.kind = "function"
-        self.arguments: list[str] = []
+        self.waiting: list[str] = []
+        self.has_arguments = False
         self.announced = False
         self.clashed = False
         self._balance = _Balance()
-        self._read = 0
 
     @property
     def is_complete(self) -> bool:
-        """True if the arguments so far are one whole object or array.
-
-        Only what came since the last look is read, so asking at every piece stays linear.
-        """
-        unread = self.arguments[self._read :]
-        self._read = len(self.arguments)
-        for piece in unread:
-            self._balance.read(piece)
+        """True if the arguments so far are one whole object or array."""
         return self._balance.closed
+
+    def take(self, piece: str) -> None:
+        """More of the arguments; it waits here until the call is announced."""
+        self.has_arguments = True
+        self._balance.read(piece)
+        if not self.announced:
+            self.waiting.append(piece)
+
+    def announce(self) -> str:
+        """From now on pieces go on as they come; what has waited so far."""
+        self.announced = True
+        waited = "".join(self.waiting)
+        self.waiting.clear()
+        return waited
 
 
 def kind_of(entry: Mapping[str, Json]) -> str:
@@ -166,6 +179,7 @@ class CallAssembler:
         self.calls: list[OpenCall] = []
         self._by_index: dict[int, OpenCall] = {}
         self._by_id: dict[str, OpenCall] = {}
+        self._waiting = 0
 
     def attribute(self, fragment: Fragment) -> OpenCall:
         """The call this fragment belongs to, opened if it is new. Raises FragmentError."""
@@ -245,7 +259,11 @@ class CallAssembler:
             call.name = fragment.name
             call.kind = fragment.kind
         if fragment.arguments:
-            call.arguments.append(fragment.arguments)
+            call.take(fragment.arguments)
+        if call.id is None or call.name is None:
+            self._waiting += len(fragment.arguments)
+            if self._waiting > MAX_WAITING:
+                raise FragmentError(f"more than {MAX_WAITING} characters wait for an id or a name")
 
 
 def is_uniform(fragment: Fragment, call: OpenCall, *, announced_before: bool) -> bool:
@@ -257,5 +275,5 @@ def is_uniform(fragment: Fragment, call: OpenCall, *, announced_before: bool) ->
         return False
     if announced_before:
         return fragment.id is None and fragment.name is None
-    waited = len(call.arguments) > (1 if fragment.arguments else 0)
+    waited = len(call.waiting) > (1 if fragment.arguments else 0)
     return fragment.opens and not waited
