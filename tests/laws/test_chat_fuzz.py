@@ -220,7 +220,7 @@ def test_any_bytes_are_a_value_or_refused(body: bytes) -> None:
 )
 def test_any_headers_of_a_failure_are_read(after: str, date: str | None) -> None:
     headers = {"retry-after": after} | ({} if date is None else {"date": date})
-    failure = CHAT.decode_failure(429, headers, b"", Stage.BEFORE_HEAD)
+    failure = CHAT.decode_failure(429, tuple(headers.items()), b"", Stage.BEFORE_HEAD)
     assert failure.retry_after is None or 0 <= failure.retry_after < 1e9
 
 

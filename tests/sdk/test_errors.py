@@ -29,8 +29,8 @@ def refused(client, todo):
 @every_case
 def test_an_unknown_model(client, gateway_of, case):
     kind, status, message = refused(client, job(gateway_of(case), {**ASK, "model": "no/such"}))
-    assert (kind, status) == (client.class_of("NotFoundError"), 404)
-    assert message == "No endpoint serves the model no/such"
+    assert (kind, status) == (client.class_of("BadRequestError"), 400)
+    assert message == "no/such is not a valid model ID"
 
 
 def test_a_request_without_messages(plain_client, gateway_of):

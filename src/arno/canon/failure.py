@@ -69,8 +69,9 @@ class Failure(msgspec.Struct, frozen=True):
     """One upstream failure.
 
     status: the upstream's HTTP status as it came, None if no head came or it was a good one (a
-    number inside the body is `code`); code: the upstream's own code as text; retry_after: seconds; native: the upstream's error document as it came; detail: more for
-    the operator (addresses), never sent to a client.
+    number inside the body is `code`); code: the upstream's own code as text; retry_after:
+    seconds; native: the upstream's error document as it came; detail: more for the operator
+    (addresses, what the upstream says of the operator's account), never sent to a client.
     """
 
     kind: FailureKind

@@ -260,7 +260,7 @@ def test_a_failure_as_text() -> None:
 def test_an_answer_that_never_said_why_it_ended_is_no_good_stream(include_usage: bool) -> None:
     """R5: no invented stop; a waiting finish of another choice is not said either."""
     other = PartStart(1, TextPart(), 1)
-    pieces = [TEXT, PartDelta(0, Slot.TEXT, "a"), PartEnd(0), other, PartEnd(1), END]
+    pieces: list[Event] = [TEXT, PartDelta(0, Slot.TEXT, "a"), PartEnd(0), other, PartEnd(1), END]
     documents = documents_of(
         said(START, *pieces, ResponseEnd(), include_usage=include_usage).encode()
     )
