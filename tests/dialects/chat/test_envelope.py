@@ -216,3 +216,21 @@ def test_the_end_users_id_goes_on_as_a_hash_only() -> None:
     assert edited(text, contract=True) is text
     for nobody in (body(), body(user=None), body(user="")):
         assert edited(nobody, contract=False) is nobody
+
+
+NO_TEXT = {
+    b"": "the body is empty",
+    b" \n": "the body is empty",
+    b'{"model":"m","messages":[{"content":"\xff"}]}': "not UTF-8 (at byte 37)",
+    b'{"model":"m","messages":[{"content":"\xe2\x82"}]}': "not UTF-8",
+    b"\xff\xfe{\x00": "not UTF-8 (at byte 0)",
+    b'{"model":"m","messages":' + b"[" * 5000: "nested too deep",
+}
+
+
+@pytest.mark.parametrize("body", NO_TEXT)
+def test_a_body_that_is_no_text_is_refused_in_plain_words(body: bytes) -> None:
+    """Members that go on as raw bytes must not carry what no upstream can read."""
+    with pytest.raises(RequestError) as raised:
+        CHAT.peek(body)
+    assert NO_TEXT[body] in raised.value.message

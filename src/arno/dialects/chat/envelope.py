@@ -60,11 +60,14 @@ _MAP_DECODER = msgspec.json.Decoder(dict[str, Raw])
 
 def peek(body: bytes) -> Envelope:
     """The envelope. Raises RequestError naming the member and what was expected."""
+    _check_text(body)
     try:
         members = _DECODER.decode(body)
     except msgspec.ValidationError as error:
         raise named(error) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except RecursionError as error:
+        raise RequestError("the body is nested too deep") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"the body is not JSON: {error}") from error
     _check(members)
     _check_doubles(body)
@@ -80,6 +83,18 @@ def peek(body: bytes) -> Envelope:
         user=members.user,
         session_id=members.session_id,
     )
+
+
+def _check_text(body: bytes) -> None:
+    """The members that stay raw bytes are not decoded, so their encoding is looked at here."""
+    if not body.strip():
+        raise RequestError("the body is empty")
+    if body.isascii():
+        return
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        raise RequestError(f"the body is not UTF-8 (at byte {error.start})") from error
 
 
 def _raw(member: Raw) -> bytes:
