@@ -341,3 +341,17 @@ def test_no_whole_body_makes_the_machine_raise(row, streamed, status, body):
     steps = feed(machine, [body], status=status, headers=WHOLE)
     assert len(terminals(steps)) == 1
     assert machine.ended
+
+
+@pytest.mark.parametrize("row", ["contract", "plain"])
+def test_a_whole_answer_without_a_reason_is_no_stream_that_ended_well(row):
+    """Nobody said why it ended, so a client that asked for a stream is not told "stop"."""
+    silent = {**ANSWER, "choices": [{**ANSWER["choices"][0], "finish_reason": ""}]}
+    machine = exchange(row)
+    steps = feed(machine, [json.dumps(silent)], headers=WHOLE)
+    assert machine.seen.failure.kind == "invalid_answer"
+    assert not machine.seen.complete
+    assert b"[DONE]" not in output(steps)
+    whole = exchange(row, streamed=False)
+    feed(whole, [json.dumps(silent)], headers=WHOLE)
+    assert whole.seen.complete

@@ -159,6 +159,10 @@ class Matcher:
         self._used.add(place)
         return self._interactions[place]
 
+    def _is_spent(self, place: int) -> bool:
+        """Whether a recording was used and will not be again (by the policy)."""
+        return self._policy is Policy.SEQUENCE and place in self._used
+
     def unused(self) -> tuple[Interaction, ...]:
         """The recordings that answered nothing so far, in file order."""
         items = enumerate(self._interactions)
@@ -189,7 +193,7 @@ class Matcher:
         # Sorting is stable: equally near recordings stay in file order.
         places.sort(key=lambda place: (far[place], len(differences[place])))
         near = tuple(
-            Near(self._interactions[place], place in self._used, differences[place])
+            Near(self._interactions[place], self._is_spent(place), differences[place])
             for place in places[:NEAREST]
         )
         return Miss(key.method, self._safe_url(key), self._source, False, near)

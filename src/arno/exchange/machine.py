@@ -277,6 +277,9 @@ class Exchange:
         response = self._dialect.decode_response(body, self._headers)
         if isinstance(response, Failure):
             return self.broken(response)
+        if self._streamed and any(choice.reason is None for choice in response.choices):
+            # A stream must say why it ends, and nothing here knows.
+            return self._fail(FailureKind.INVALID_ANSWER, "upstream did not say why it ended")
         events = tuple(unfold(response))
         for event in events:
             self._note(event)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from arno.canon.failure import Failure, FailureKind
+from arno.routing.failover import may_go_on
 
 LATER = frozenset({FailureKind.RATE_LIMIT, FailureKind.OVERLOADED})
 
@@ -22,7 +23,7 @@ def verdict(failures: Sequence[Failure]) -> Failure:
     """
     last = failures[-1]
     later = [failure for failure in failures if failure.kind in LATER]
-    if not later or not last.retryable:
+    if not later or not may_go_on(last):
         return last
     waits = [failure.retry_after for failure in later if failure.retry_after is not None]
     soonest = min(waits) if waits else None
