@@ -250,7 +250,7 @@ def test_r12_a_large_image_does_not_hold_up_a_health_call():
 
 
 BAD_BODIES = [
-    (b"", "not JSON"),
+    (b"", "empty"),
     (b"[]", "object"),
     (b'{"model":{"a":1},"messages":[1]}', "model"),
     (b'{"model":"","messages":[1]}', "model"),
@@ -259,7 +259,7 @@ BAD_BODIES = [
     (b'{"model":"a\\u001b[31m","messages":[1]}', "model"),
     (b'{"model":"a/b","messages":[1],"max_tokens":"5"}', "max_tokens"),
     (b'{"model":"a/b","messages":[1],"n":0}', "n"),
-    (b'{"model":"a/b","messages":' + b"[" * 100_000, "JSON"),
+    (b'{"model":"a/b","messages":' + b"[" * 100_000, "nested too deep"),
 ]
 
 

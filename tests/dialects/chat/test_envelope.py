@@ -224,7 +224,7 @@ NO_TEXT = {
     b'{"model":"m","messages":[{"content":"\xff"}]}': "not UTF-8 (at byte 37)",
     b'{"model":"m","messages":[{"content":"\xe2\x82"}]}': "not UTF-8",
     b"\xff\xfe{\x00": "not UTF-8 (at byte 0)",
-    b'{"model":"m","messages":' + b"[" * 5000: "nested too deep",
+    b'{"model":"m","messages":' + b"[" * 100_000: "nested too deep",
 }
 
 
