@@ -1,12 +1,15 @@
 """`arno demo`: shows the conversation as it arrives, says what it cost, fails loudly."""
 
+import argparse
 import signal
 import subprocess
 
 import psutil
 import pytest
 
-from arno.cassette.recordings import built_in
+from arno.cassette.recordings import built_in_cassette
+from arno.cli import demo
+from arno.cli.child import GatewayChild
 from arno.cli.scenario import BOATS, PROMPT
 from tests.cli.commands import PATIENCE_SECONDS, arno, running
 
@@ -52,13 +55,28 @@ def test_without_a_terminal_it_writes_plain_lines(shown):
     assert "\x1b" not in shown
 
 
-def test_no_figure_is_taken_from_the_recording():
-    """With the recording's figures changed in flight nothing else would agree: the code that
-    shows them does not import the recording at all."""
-    import arno.cli.demo as demo
-
-    assert built_in().cassette.interactions
-    assert not [name for name in vars(demo) if "cassette" in name.lower()]
+def test_every_figure_is_read_back_from_the_gateway(tmp_path, monkeypatch, capsys):
+    """Over a recording with other figures the same code shows those, so it has none of its own."""
+    changes = {
+        b'"cost":0.0001136': b'"cost":0.0007136',
+        b'"completion_tokens":41': b'"completion_tokens":49',
+        b'"Southpier"': b'"Eastpier!"',
+    }
+    altered = built_in_cassette()
+    for old, new in changes.items():
+        assert old in altered
+        altered = altered.replace(old, new)
+    tape = tmp_path / "altered.yaml"
+    tape.write_bytes(altered)
+    more = ("--cassette", str(tape), "--scale", "0")
+    monkeypatch.setattr(demo, "GatewayChild", lambda folder: GatewayChild(folder, *more))
+    assert demo.execute(argparse.Namespace()) == 0
+    shown = capsys.readouterr().out
+    assert "0.0007136" in shown
+    assert "Eastpier!" in shown
+    assert "49 out" in shown
+    assert "0.0001136" not in shown
+    assert "0.0008187" in shown
 
 
 @pytest.mark.parametrize("moment", ["I'll", "step 1", "Two boats"])
