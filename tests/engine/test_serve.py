@@ -153,3 +153,14 @@ def test_frames_after_the_end_are_dropped():
         "contract",
     )
     assert b"ghost" not in client.bytes
+
+
+@pytest.mark.parametrize(
+    ("models", "status"), [(["no/other"], 400), (["test/model"], 404)], ids=["none", "one"]
+)
+def test_a_model_is_unknown_only_if_its_fallbacks_are_too(models, status):
+    """Where one is known, it is the request's own wishes that leave nobody."""
+    asked = {"models": models, "provider": {"only": ["nobody"]}}
+    client, bench, _ = serve(Script.json(answer()), chat_body(model="no/such", **asked))
+    assert client.status == status
+    assert bench.entry.state == "refused"

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from arno.ledger.money import (
     MAX_NANO,
     divide_half_even,
-    format_rate,
     format_token_price,
     format_usd,
     parse_rate,
@@ -88,8 +87,7 @@ def test_a_rate_that_cannot_be_exact_is_refused(text):
         parse_rate(text)
 
 
-def test_a_rate_prints_per_million_and_per_token():
-    assert format_rate(150_000_000) == "0.15"
+def test_a_rate_prints_per_token():
     assert format_token_price(150_000_000) == "0.00000015"
     assert format_token_price(0) == "0"
 

@@ -138,10 +138,12 @@ class Generation:
         self.book.stop(failure, 200 if self.delivery.head_sent else status)
 
     def _nobody(self) -> Failure:
-        """No candidate: nobody knows the model, or the request's own wishes leave nobody."""
-        model = self._call.envelope.model
-        if not self._engine.catalogue.candidates_for(model):
-            return Failure(FailureKind.INVALID_REQUEST, f"{model} is not a valid model ID")
+        """No candidate: nobody knows the models, or the request's own wishes leave nobody."""
+        envelope = self._call.envelope
+        known = map(self._engine.catalogue.candidates_for, (envelope.model, *envelope.models))
+        if not any(known):
+            text = f"{envelope.model} is not a valid model ID"
+            return Failure(FailureKind.INVALID_REQUEST, text)
         text = "No allowed providers are available for the selected model"
         return Failure(FailureKind.NOT_FOUND, text)
 

@@ -176,7 +176,8 @@ async def run(
     deadlines: Deadlines = DEFAULT_DEADLINES,
     clock: Clock | None = None,
 ) -> AsyncGenerator[Step, None]:
-    """Steps of the attempt; the last one holds the terminal event, the attempt never raises.
+    """Steps of the attempt; the last one holds the terminal event. An upstream's fault is a step
+    with a failure, never an exception; a bug of ours and the caller's cancellation go through.
 
     Close the iterator (`contextlib.aclosing`) to give up: the upstream connection is closed
     before the close returns. Asking for the step after the last one drains the connection.

@@ -95,11 +95,6 @@ def format_usd(nano: int) -> str:
     return _plain(nano, PLACES)
 
 
-def format_rate(rate: Rate) -> str:
-    """USD per million tokens as a plain decimal (150_000_000 is "0.15")."""
-    return _plain(rate, PLACES)
-
-
 def format_token_price(rate: Rate) -> str:
     """USD per single token as a plain decimal (150_000_000 is "0.00000015")."""
     return _plain(rate, PLACES + 6)
