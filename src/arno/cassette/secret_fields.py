@@ -17,7 +17,8 @@ from arno.cassette.secrets import spellings
 
 _PLAIN: Final = REPLACEMENT.encode()
 
-_SPACE: Final = r"(?:\s|\\+[nrt])*+"
+# No possessive repeat of the group: Python 3.11.0 to 3.11.2 match those wrongly.
+_SPACE: Final = r"(?:\s|\\++[nrt])*"
 _MEMBER: Final = (
     r'"((?:[A-Za-z0-9_.-]|\\+u00[2-7][0-9A-Fa-f]){2,80}+)'
     r'(?:(?i:ENDINGS)|(?<=u00[2-7][0-9A-Fa-f]))(\\*+)"'
