@@ -31,6 +31,8 @@ DRAIN_BYTES = 65_536
 
 KINDS: dict[ErrorKind, FailureKind] = {
     ErrorKind.CONNECT: FailureKind.UNAVAILABLE,
+    ErrorKind.CONNECT_TIMEOUT: FailureKind.TIMEOUT,
+    ErrorKind.BUSY: FailureKind.OVERLOADED,
     ErrorKind.CLOSED: FailureKind.UNAVAILABLE,
     ErrorKind.CUT: FailureKind.TRUNCATED,
     ErrorKind.PROTOCOL: FailureKind.INVALID_ANSWER,
@@ -40,6 +42,8 @@ KINDS: dict[ErrorKind, FailureKind] = {
 
 MESSAGES: dict[ErrorKind, str] = {
     ErrorKind.CONNECT: "the upstream cannot be reached",
+    ErrorKind.CONNECT_TIMEOUT: "the upstream cannot be reached in time",
+    ErrorKind.BUSY: "too many requests wait for this upstream",
     ErrorKind.CLOSED: "the upstream closed the connection before it answered",
     ErrorKind.CUT: "the upstream's answer broke off before its end",
     ErrorKind.PROTOCOL: "the upstream's answer is no valid HTTP",

@@ -6,12 +6,14 @@ returns what has arrived and nothing more, so a reader that stops reading stops 
 client write).
 
     TransportError          the upstream's fault: a value of the engine's failover table
-      kind = connect        no connection was made; no byte of the request left
-             closed         the connection ended before the response head was complete
-             cut            the connection ended inside the body (no end was announced)
-             protocol       what came is not HTTP/1.1, or breaks a limit
-             timeout        a deadline of the caller passed
-             unmatched      a replay has no recorded answer for this request
+      kind = connect          no connection was made; no byte of the request left
+             connect_timeout  making a connection took too long; no byte of the request left
+             busy             no connection became free in time, or too many requests wait for one
+             closed           the connection ended before the response head was complete
+             cut              the connection ended inside the body (no end was announced)
+             protocol         what came is not HTTP/1.1, or breaks a limit
+             timeout          a deadline of the caller passed
+             unmatched        a replay has no recorded answer for this request
 """
 
 from __future__ import annotations
@@ -26,6 +28,8 @@ class ErrorKind(StrEnum):
     """Why a transport gave up; see the module's table."""
 
     CONNECT = "connect"
+    CONNECT_TIMEOUT = "connect_timeout"
+    BUSY = "busy"
     CLOSED = "closed"
     CUT = "cut"
     PROTOCOL = "protocol"
@@ -52,12 +56,16 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class HttpRequest(msgspec.Struct, frozen=True, gc=False):
-    """One request: absolute URL, headers without Host, Content-Length and Connection."""
+    """One request: absolute URL, headers without Host, Content-Length and Connection.
+
+    connect_timeout: seconds to make a connection if one is needed, None for the transport's own.
+    """
 
     method: str
     url: str
     headers: Headers = ()
     body: bytes = b""
+    connect_timeout: float | None = None
 
 
 class HttpResponse(Protocol):
