@@ -12,19 +12,24 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
-from benchmarks import install, machine, micro, serving, startup
+from benchmarks import install, machine, micro, profile, serving, startup
 from benchmarks.children import BenchmarkError
-from benchmarks.table import FULL, QUICK, Effort, Section, render
+from benchmarks.table import FULL, QUICK, Effort, Section, Text, render
 
-Suite = Callable[[Effort], Iterator[Section]]
+Suite = Callable[[Effort], Iterator[Section | Text]]
 
 SUITES: dict[str, Suite] = {
     "serving": serving.sections,
     "startup": startup.sections,
     "install": lambda effort: install.sections(),
     "micro": micro.sections,
+    "requests": serving.request_sections,
+    "profile": profile.sections,
 }
 """What can be measured, in the order of the print."""
+
+ASKED_FOR = ("requests", "profile")
+"""Suites that are run only when they are named."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,8 +40,9 @@ def main(arguments: Sequence[str]) -> int:
     options = parser.parse_args(arguments)
     began = time.perf_counter()
     print(f"{datetime.now(UTC).date()}: {machine.describe()}\n", flush=True)
+    usual = [name for name in SUITES if name not in ASKED_FOR]
     try:
-        run(options.only or list(SUITES), QUICK if options.quick else FULL)
+        run(options.only or usual, QUICK if options.quick else FULL)
     except BenchmarkError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1

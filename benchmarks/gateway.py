@@ -1,5 +1,7 @@
 """The gateway under test: `python -m benchmarks.gateway UPSTREAM DATA`; it prints its URL first.
 
+`--profile FILE` lets SIGUSR1 begin a profile, and the next one write it to FILE.
+
 The product's own server, application, engine, live transport and ledger (journal and SQLite), with
 client keys and the request log. The catalogue alone is of this place. It serves the upstream's
 scripts twice: `verbatim/<script>`, from a row that speaks the contract, so that bytes pass as they
@@ -8,8 +10,10 @@ came, and `restamped/<script>`, from a plain row, so that each document is writt
 
 from __future__ import annotations
 
+import argparse
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from arno.engine import Engine
@@ -22,8 +26,11 @@ from arno.gateway.settings import GatewaySettings
 from arno.providers import Catalogue, Tables, load_catalogue
 from arno.store.sink import StoreSink
 from arno.transport.live import LiveLimits, LivePool
+from benchmarks import native, sampler
 from benchmarks.traffic import KEY
 from benchmarks.upstream import scripts
+
+SAMPLER_OPTIONS = ("-shared", "-fPIC")
 
 CONNECTIONS = 2000
 """Connections to the upstream: as many as streams are held open, and some."""
@@ -78,12 +85,23 @@ def catalogue(url: str) -> Catalogue:
     return load_catalogue(tables)
 
 
-def main(upstream: str, data: str) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Serve until a signal. Returns the exit code of the process."""
+    parser = argparse.ArgumentParser(prog="benchmarks.gateway")
+    parser.add_argument("upstream", help="its URL")
+    parser.add_argument("data", type=Path, help="an empty folder for the ledger")
+    parser.add_argument("--profile", type=Path)
+    options = parser.parse_args(arguments)
+    if options.profile:
+        sampler.watch(options.profile, native.built("sampler", *SAMPLER_OPTIONS))
+    return serve(options.upstream, options.data)
+
+
+def serve(upstream: str, folder: Path) -> int:
+    """Serve with a ledger in `folder` until a signal."""
     settings = GatewaySettings()
     rows = catalogue(upstream)
     pool = LivePool(LiveLimits(max_connections_per_host=CONNECTIONS, max_idle_per_host=CONNECTIONS))
-    folder = Path(data)
     with (
         StoreSink(folder / "ledger.db", folder / "journal") as sink,
         open(os.devnull, "w", encoding="utf-8") as sheet,
@@ -104,4 +122,4 @@ def main(upstream: str, data: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(sys.argv[1:]))

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -45,12 +46,18 @@ class Bench(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def bench() -> Iterator[Bench]:
-    """An upstream, a gateway before it with a ledger in a folder of its own, and the floor."""
+def bench(profile: Path | None = None) -> Iterator[Bench]:
+    """An upstream, a gateway before it with a ledger in a folder of its own, and the floor.
+
+    profile: where the gateway writes its profile when it is told to.
+    """
+    options = [] if profile is None else ["--profile", str(profile)]
     with (
         tempfile.TemporaryDirectory() as data,
         serving(["-m", "benchmarks.upstream"], machine.OTHER_CORE) as upstream,
-        serving(["-m", "benchmarks.gateway", upstream.url, data], machine.SERVER_CORE) as gateway,
+        serving(
+            ["-m", "benchmarks.gateway", upstream.url, data, *options], machine.SERVER_CORE
+        ) as gateway,
         serving(["-m", "benchmarks.floor", upstream.url], machine.SERVER_CORE) as floor,
     ):
         yield Bench(upstream, gateway, floor)
@@ -235,3 +242,30 @@ def sections(effort: Effort) -> Iterator[Section]:
             under="Switched on: as above. Open streams: verbatim, past their first events.",
             rows=(*memory, after),
         )
+
+
+def request_sections(effort: Effort) -> Iterator[Section]:
+    """Whole answers alone, in about ten seconds: many short windows by turns, so believe `least`.
+
+    Each window of one kind is next to one of the other, so that a busy minute hits both.
+    """
+    samples: dict[str, list[float]] = {kind: [] for kind in (FLOOR, *KINDS)}
+    case = CASES[0]
+    rounds = msgspec.structs.replace(effort, windows=4, window_s=0.2, warmup_s=0.2)
+    with bench() as running:
+        for _ in range(3):
+            for kind, found in samples.items():
+                found += cpu_row(running, rounds, case, kind).samples
+    yield Section(
+        title="CPU time of a request",
+        under=SWITCHED_ON,
+        rows=tuple(
+            Row(
+                what=f"{case.what}: {kind}",
+                unit="us CPU",
+                samples=tuple(found),
+                budget=None if kind == FLOOR else case.budget,
+            )
+            for kind, found in samples.items()
+        ),
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from statistics import median
 
 import msgspec
@@ -11,7 +12,7 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     """How long and how often is measured.
 
     window_s, windows, warmup_s: of one load; latency_s: of one load at a fixed rate; held: streams
-    open at a time; starts: process starts; micro_s: per single step.
+    open at a time; starts: process starts; micro_s: per single step; profile_s: of one profile.
     """
 
     window_s: float
@@ -21,14 +22,38 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     held: int
     starts: int
     micro_s: float
+    profile_s: float
 
 
-FULL = Effort(window_s=0.6, windows=4, warmup_s=0.5, latency_s=4.0, held=500, starts=5, micro_s=0.4)
+FULL = Effort(
+    window_s=0.6,
+    windows=4,
+    warmup_s=0.5,
+    latency_s=4.0,
+    held=500,
+    starts=5,
+    micro_s=0.4,
+    profile_s=8.0,
+)
 QUICK = Effort(
-    window_s=0.2, windows=2, warmup_s=0.2, latency_s=1.0, held=500, starts=2, micro_s=0.1
+    window_s=0.2,
+    windows=2,
+    warmup_s=0.2,
+    latency_s=1.0,
+    held=500,
+    starts=2,
+    micro_s=0.1,
+    profile_s=3.0,
 )
 TINY = Effort(
-    window_s=0.05, windows=1, warmup_s=0.05, latency_s=0.15, held=5, starts=1, micro_s=0.002
+    window_s=0.05,
+    windows=1,
+    warmup_s=0.05,
+    latency_s=0.15,
+    held=5,
+    starts=1,
+    micro_s=0.002,
+    profile_s=0.2,
 )
 
 
@@ -55,6 +80,17 @@ class Section(msgspec.Struct, frozen=True, kw_only=True):
     rows: tuple[Row, ...]
 
 
+Line = tuple[str, ...]
+
+
+class Text(msgspec.Struct, frozen=True, kw_only=True):
+    """Tables of words under one heading. tables: the headings and the lines of each."""
+
+    title: str
+    under: str
+    tables: tuple[tuple[Line, list[Line]], ...]
+
+
 HEADINGS = ("what", "median", "least", "unit", "budget", "note")
 
 
@@ -68,13 +104,21 @@ def _cells(row: Row) -> tuple[str, ...]:
     return (row.what, _figure(row.value), least, row.unit, budget, row.note)
 
 
-def render(section: Section) -> str:
-    """A section as Markdown: a heading, the conditions, a table with aligned columns."""
-    lines = [HEADINGS, *map(_cells, section.rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+def render(section: Section | Text) -> str:
+    """A section as Markdown: a heading, the conditions, tables with aligned columns."""
+    if isinstance(section, Text):
+        tables = section.tables
+    else:
+        tables = ((HEADINGS, [_cells(row) for row in section.rows]),)
+    body = "\n".join(_table(*table) for table in tables)
+    return f"### {section.title}\n\n{section.under}\n\n{body}"
+
+
+def _table(headings: Line, lines: Sequence[Line]) -> str:
+    rows = [headings, *lines]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     rule = tuple("-" * width for width in widths)
-    table = "\n".join(
-        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |"
-        for line in (lines[0], rule, *lines[1:])
+    return "".join(
+        "| " + " | ".join(c.ljust(w) for c, w in zip(line, widths, strict=True)) + " |\n"
+        for line in (headings, rule, *lines)
     )
-    return f"### {section.title}\n\n{section.under}\n\n{table}\n"
