@@ -6,8 +6,9 @@
     LiveResponse     what the reader holds                                live_response.py
     ResponseParser   bytes to head and body pieces, sans-IO               response_parser.py
     encode_head      request line and headers, injection-safe             request_head.py
+    decoded          bodies with a content-encoding                       decoding.py, codings.py
 
-Bodies come as the upstream encodes them: no Accept-Encoding is added. Redirects are never
+No Accept-Encoding is added; a body that is encoded all the same is decoded. Redirects are never
 followed and requests are never pipelined. Serves behaviour R8, R10, R12 and fault rows 1-7, 25,
 26, 38 and 39.
 """
@@ -16,8 +17,9 @@ from __future__ import annotations
 
 import ssl
 
-from arno.transport.base import HttpRequest, TransportError
+from arno.transport.base import HttpRequest, HttpResponse, TransportError
 from arno.transport.connection import Connection
+from arno.transport.decoding import MAX_DECODED, decoded
 from arno.transport.host_pool import Connect, HostPool, LiveLimits, connect_directly
 from arno.transport.live_response import LiveResponse
 from arno.transport.request_head import encode_head
@@ -30,7 +32,9 @@ class LivePool:
     """The `Transport` that talks to real upstreams; belongs to one event loop.
 
     `ssl_context` must verify certificates and host names; by default the system's CAs are used.
-    `connect` makes connections (the seam for proxies and address races).
+    `connect` makes connections (the seam for proxies and address races). Bodies with a
+    content-encoding are decoded to at most `max_decoded` bytes; `decode=False` leaves them and
+    their headers as they come (for a recorder).
     """
 
     def __init__(
@@ -38,6 +42,9 @@ class LivePool:
         limits: LiveLimits | None = None,
         ssl_context: ssl.SSLContext | None = None,
         connect: Connect = connect_directly,
+        *,
+        decode: bool = True,
+        max_decoded: int = MAX_DECODED,
     ) -> None:
         """Raises `ValueError` for an `ssl_context` that does not verify."""
         if ssl_context is not None and not _verifies(ssl_context):
@@ -45,10 +52,12 @@ class LivePool:
         self._limits = limits if limits is not None else LiveLimits()
         self._ssl_context = ssl_context
         self._connect = connect
+        self._decode = decode
+        self._max_decoded = max_decoded
         self._hosts: dict[Origin, HostPool] = {}
         self._closed = False
 
-    async def send(self, request: HttpRequest) -> LiveResponse:
+    async def send(self, request: HttpRequest) -> HttpResponse:
         """See `Transport.send`.
 
         Raises `ValueError` before anything is sent for a URL, method or header that cannot be
@@ -67,18 +76,23 @@ class LivePool:
         if connection is not None:
             response = await _exchange(host, connection, request, head)
             if response is not None:
-                return response
+                return self._readable(response, target.origin)
         connection = await host.open()
         response = await _exchange(host, connection, request, head)
         if response is None:
             raise RuntimeError("a fresh connection cannot be stale")
-        return response
+        return self._readable(response, target.origin)
 
     async def aclose(self) -> None:
         """See `Transport.aclose`; safe to call twice."""
         self._closed = True
         for host in list(self._hosts.values()):
             await host.aclose()
+
+    def _readable(self, response: LiveResponse, origin: Origin) -> HttpResponse:
+        if not self._decode:
+            return response
+        return decoded(response, max_decoded=self._max_decoded, label=origin.label)
 
     def _new_host(self, origin: Origin) -> HostPool:
         context = self._context() if origin.secure else None
