@@ -7,13 +7,14 @@ files is the only input here.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Set
 from importlib import resources
 from typing import TypeVar
 
 import msgspec
 
 from arno.canon.failure import LocalError
+from arno.providers.quirks import QUIRKS
 from arno.providers.rows import Endpoint, Model, Price, Row
 
 R = TypeVar("R", bound=Row)
@@ -37,13 +38,27 @@ class Tables(msgspec.Struct, frozen=True, kw_only=True):
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """The rows of all files, in file order, checked one by one and against each other.
 
-    slugs: display name to slug, for names that the rule does not cover.
+    slugs: display name to slug, for names that the rule does not cover; aliases: a name that can
+    be asked for to the id that it stands for.
     """
 
     endpoints: tuple[Endpoint, ...]
     models: tuple[Model, ...]
     prices: tuple[Price, ...]
     slugs: dict[str, str]
+    aliases: dict[str, str] = {}
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Where rows come from, as the text of an error calls it."""
+
+    endpoints: str
+    models: str
+    prices: str
+
+
+SHIPPED = Origin(ENDPOINTS, MODELS, PRICES)
+GIVEN = Origin("endpoints", "models", "prices")
 
 
 def shipped() -> Tables:
@@ -102,21 +117,33 @@ def _slugs(text: str) -> dict[str, str]:
         raise CatalogueError(f"{NAMES}: slugs: {error}") from error
 
 
-def check(facts: Facts) -> None:
+def check(facts: Facts, origin: Origin = SHIPPED) -> None:
     """Raise CatalogueError for rows that occur twice or name something that does not exist."""
-    _unique(ENDPOINTS, facts.endpoints, lambda row: row.slug)
-    _unique(MODELS, facts.models, lambda row: row.id)
-    _unique(PRICES, facts.prices, _price_key)
-    slugs, ids = {row.slug for row in facts.endpoints}, {row.id for row in facts.models}
+    _unique(origin.endpoints, facts.endpoints, lambda row: row.slug)
+    _unique(origin.models, facts.models, lambda row: row.id)
+    _unique(origin.prices, facts.prices, _price_key)
+    slugs = {row.slug for row in facts.endpoints}
     for row in facts.endpoints:
         if row.price_as is not None:
-            _exists(ENDPOINTS, row.slug, "price_as", row.price_as, slugs)
+            _exists(origin.endpoints, row.slug, "price_as", row.price_as, slugs)
+        for quirk in row.quirks:
+            _exists(origin.endpoints, row.slug, "quirks", quirk, QUIRKS.keys())
     for model in facts.models:
         for slug in model.served:
-            _exists(MODELS, model.id, "served", slug, slugs)
+            _exists(origin.models, model.id, "served", slug, slugs)
+    _check_prices(facts, origin)
+
+
+def _check_prices(facts: Facts, origin: Origin) -> None:
+    endpoints = {row.slug: row for row in facts.endpoints}
+    ids = {row.id for row in facts.models}
+    there = {place for row in facts.models for place in row.served.items()}
     for number, price in enumerate(facts.prices, 1):
-        _exists(PRICES, f"price {number}", "endpoint", price.endpoint, slugs)
-        _exists(PRICES, f"price {number}", "model", price.model, ids)
+        where = f"price {number}"
+        _exists(origin.prices, where, "endpoint", price.endpoint, endpoints.keys())
+        if (price.endpoint, price.model) in there or endpoints[price.endpoint].unlisted_models:
+            continue
+        _exists(origin.prices, where, "model", price.model, ids)
 
 
 def _price_key(row: Price) -> Hashable:
@@ -138,6 +165,6 @@ def _unique(file: str, rows: Iterable[R], key: Callable[[R], Hashable]) -> None:
         seen.add(key(row))
 
 
-def _exists(file: str, row: str, field: str, value: str, known: set[str]) -> None:
+def _exists(file: str, row: str, field: str, value: str, known: Set[str]) -> None:
     if value not in known:
         raise CatalogueError(f"{file}: {row}: {field} names {value!r}, which does not exist")

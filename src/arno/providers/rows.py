@@ -16,6 +16,8 @@ import msgspec
 RATE_TEXT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 """A price: plain decimal text, not negative, at most nine places."""
 
+MOST_WEIGHT = 1_000_000
+
 SLUG = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
 
 
@@ -26,33 +28,53 @@ class Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class Endpoint(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A provider: where it is, what it speaks and how it differs.
 
-    name: as shown to people; key_env: name of the environment variable that holds its key (None:
-    it needs none); contract: it speaks the gateway's own superset, so bytes pass verbatim;
-    finish_optional: `[DONE]` alone ends a stream well; stream_usage: it accepts
+    name: as shown to people; key_env: name of the environment variable that holds its key, or
+    several names, of which the first one that is set counts (None: it needs none); anonymous: it
+    works without a key too; base_url_env: the variable that gives another base URL, and switches
+    an anonymous endpoint on; contract: it speaks the gateway's own superset, so bytes pass
+    verbatim; finish_optional: `[DONE]` alone ends a stream well; stream_usage: it accepts
     `stream_options.include_usage`; price_as: the slug whose prices hold where this one has no row
-    for a model; unlisted_models: it serves ids that the model file does not list.
+    for a model; unlisted_models: it serves ids that the model file does not list, see
+    `arno.providers.catalogue`; estimate_as: its name in the package that estimates come from;
+    quirks: names of the functions in `arno.providers.quirks` that a request goes through.
     """
 
     slug: str
     name: str
     dialect: str
     base_url: str
-    key_env: str | None = None
+    key_env: str | tuple[str, ...] | None = None
+    anonymous: bool = False
+    base_url_env: str | None = None
     contract: bool = False
     transport: Literal["live", "replay"] = "live"
     finish_optional: bool = False
     stream_usage: bool = True
     price_as: str | None = None
     unlisted_models: bool = False
+    estimate_as: str | None = None
+    quirks: tuple[str, ...] = ()
     supported_parameters: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not SLUG.fullmatch(self.slug):
             raise ValueError(f"not a slug: {self.slug!r}")
-        if not self.base_url.startswith(("https://", "http://")) or self.base_url.endswith("/"):
+        if not is_base_url(self.base_url):
             raise ValueError(
-                f"base_url must be an http(s) URL without a slash at its end: {self!r}"
+                f"base_url must be an http(s) URL without a slash at its end: {self.base_url!r}"
             )
+
+    @property
+    def key_names(self) -> tuple[str, ...]:
+        """The variables that may hold its key, in the order in which they are tried."""
+        if self.key_env is None:
+            return ()
+        return (self.key_env,) if isinstance(self.key_env, str) else self.key_env
+
+
+def is_base_url(text: str) -> bool:
+    """Whether paths can be put behind `text`."""
+    return text.startswith(("https://", "http://")) and not text.endswith("/")
 
 
 class Architecture(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -68,6 +90,9 @@ class Architecture(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
 class Model(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What can be asked for. served: endpoint slug to the model's id there, in order of trial.
 
+    weights: endpoint slug to its share of the requests, a positive number for each endpoint in
+    `served`, or empty: then the order counts. An endpoint stands in `served` once, so one model
+    cannot have two ids at the same endpoint.
     created: Unix seconds; context_length and max_completion_tokens: tokens, None if not known.
     """
 
@@ -80,11 +105,23 @@ class Model(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_completion_tokens: int | None = None
     architecture: Architecture = Architecture()
     description: str | None = None
+    weights: Mapping[str, float] = {}
+
+    def __post_init__(self) -> None:
+        if self.weights and self.weights.keys() != self.served.keys():
+            raise ValueError("weights must name the endpoints in served, all of them or none")
+        wrong = [slug for slug, share in self.weights.items() if not 0 < share < MOST_WEIGHT]
+        if wrong:
+            raise ValueError(f"the weight of {wrong[0]!r} is not a number between 0 and 1000000")
 
 
 class Price(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a model costs at one endpoint, in USD per million tokens as decimal text.
 
+    model: its id here or its id there. A row holds for all models that have this id there; where
+    rows differ, those under the id here go first, then those under the id there, and rows that
+    are estimates are chosen apart from the others. For a model that no file lists the id there is
+    the only name.
     served_by: the host behind the endpoint, None for every host; valid_from: ISO date; source:
     where the figures come from; request: USD per request; a rate that is not known is None.
     over_input: holds for prompts of more input tokens than this; estimate: a guess.
