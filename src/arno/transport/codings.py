@@ -154,10 +154,7 @@ class _Brotli:
 
     def __init__(self, module: ModuleType) -> None:
         self._decoder = module.Decompressor()
-
-    @property
-    def hungry(self) -> bool:
-        return self.ended or bool(self._decoder.can_accept_more_data())
+        self.hungry = True
 
     @property
     def ended(self) -> bool:
@@ -165,6 +162,8 @@ class _Brotli:
 
     def decode(self, data: bytes, room: int) -> bytes:
         out: bytes = self._decoder.process(data, output_buffer_limit=room)
+        # The library takes more as soon as its input is used up, even if output is left inside.
+        self.hungry = self.ended or (len(out) < room and self._decoder.can_accept_more_data())
         return out
 
 

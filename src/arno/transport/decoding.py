@@ -151,6 +151,8 @@ class DecodingChain:
     @property
     def pending(self) -> bool:
         """More may come out without more going in."""
+        if self._fault is not None:
+            return False
         return bool(self._slices) or any(not step.coding.hungry for step in self._steps)
 
     @property
@@ -177,6 +179,7 @@ class DecodingChain:
                 pieces.append(piece)
                 left -= len(piece)
         except Undecodable as error:
+            # Told once the pieces are taken; a decoder that failed is not to be asked again.
             self._fault = error
             if not pieces:
                 raise
