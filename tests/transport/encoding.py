@@ -1,12 +1,14 @@
 """Bodies in every content coding, event by event, and a response that gives out what it is told."""
 
+import sys
 import zlib
 from collections.abc import Callable
-
-import brotli
-from backports import zstd
+from importlib import import_module
 
 from arno.transport.base import ErrorKind, TransportError
+
+brotli = import_module("brotli")
+zstd = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
 
 
 class Encoder:

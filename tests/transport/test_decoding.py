@@ -7,9 +7,7 @@ import zlib
 from itertools import pairwise
 from pathlib import Path
 
-import brotli
 import pytest
-from backports import zstd
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +22,14 @@ from arno.transport.decoding import (
     decoded,
 )
 from arno.transport.live import LivePool
-from tests.transport.encoding import ENCODERS, PiecesResponse, encoded, encoded_pieces
+from tests.transport.encoding import (
+    ENCODERS,
+    PiecesResponse,
+    brotli,
+    encoded,
+    encoded_pieces,
+    zstd,
+)
 from tests.transport.running import (
     fault_of,
     on_both_loops,
