@@ -183,6 +183,11 @@ class Client:
         self.ended = True
         await self._tell()
 
+    async def whole(self, status, headers, body) -> None:
+        await self.head(status, headers)
+        await self.body(body)
+        await self.end()
+
     async def _turn(self, data: bytes) -> None:
         """Wait until the client reads; nobody else may write meanwhile."""
         self._check(self.waiting is None, "two writes at a time")

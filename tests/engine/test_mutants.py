@@ -105,24 +105,24 @@ class WritesOneByOne(delivery.Delivery):
             await super().stream(frame + b"\n\n", headers)
 
 
-class ForgetsToAbort(driver._Attempt):
+class ForgetsToAbort(driver.Attempt):
     """Leaves the upstream talking."""
 
     def close(self):
         pass
 
 
-class DrainsOnce(driver._Attempt):
+class DrainsOnce(driver.Attempt):
     """Throws a connection away whose body does not end with the next read."""
 
-    async def drain(self, watch):
+    async def drain(self, task):
         await self._response.read()
 
 
-class DrainsForEver(driver._Attempt):
+class DrainsForEver(driver.Attempt):
     """Reads whatever comes after the end."""
 
-    async def drain(self, watch):
+    async def drain(self, task):
         while await self._response.read():
             pass
 
@@ -130,9 +130,9 @@ class DrainsForEver(driver._Attempt):
 class ChargesTheClient(driver.Watch):
     """Counts the time in which nobody read."""
 
-    def begin(self):
+    def begin(self, task):
         self._left = self._clock.monotonic()
-        super().begin()
+        super().begin(task)
 
 
 class SwallowsTheCaller(driver.Watch):
@@ -210,16 +210,16 @@ MUTANTS = [
         WritesOneByOne,
         lambda: test_flow.test_what_arrives_together_leaves_together("plain"),
     ),
-    (driver, "_Attempt", ForgetsToAbort, lambda: LEAVES("mid-stream")),
+    (driver, "Attempt", ForgetsToAbort, lambda: LEAVES("mid-stream")),
     (
         driver,
-        "_Attempt",
+        "Attempt",
         DrainsOnce,
         test_driver.test_an_end_of_the_body_that_comes_late_keeps_the_connection,
     ),
     (
         driver,
-        "_Attempt",
+        "Attempt",
         DrainsForEver,
         test_driver.test_what_follows_the_end_is_read_only_so_far,
     ),

@@ -35,7 +35,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 class Downstream(Protocol):
     """The client's side of one generation; the engine writes, the gateway carries.
 
-    The order is `head`, any number of `body`, `end`; each waits while the client is slow.
+    The order is `head`, any number of `body`, `end`, or `whole` alone; each waits while the client
+    is slow.
     If the client goes away the gateway cancels the task that runs the engine.
     """
 
@@ -49,6 +50,10 @@ class Downstream(Protocol):
 
     async def end(self) -> None:
         """End the response."""
+        ...
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole response, its end included."""
         ...
 
     def settled(self, outcome: Outcome) -> None:

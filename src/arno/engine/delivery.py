@@ -103,11 +103,10 @@ class Delivery:
             self._last = self._clock.monotonic()
 
     async def whole(self, status: int, body: bytes, headers: Headers) -> None:
-        """Send a whole answer; heartbeats must have been stopped."""
+        """Send a whole answer, its end included; heartbeats must have been stopped."""
         self.head_sent = self.output_sent = True
         length = ("content-length", str(len(body)))
-        await self._down.head(status, (JSON_TYPE, length, *headers))
-        await self._down.body(body)
+        await self._down.whole(status, (JSON_TYPE, length, *headers), body)
 
     async def end(self) -> None:
         """End the answer."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
 from math import ceil
 
 import msgspec
@@ -21,8 +20,9 @@ from arno.engine.attempts import CLIENT_GONE, FAULT, LEDGER_DOWN, STOPPED, Attem
 from arno.engine.call import SHUTTING_DOWN, Call, Downstream, Outcome
 from arno.engine.delivery import Delivery, Pace
 from arno.engine.plan import Plan, stamp_for
+from arno.exchange import driver
 from arno.exchange.clock import Clock, LoopClock
-from arno.exchange.driver import Deadlines, run
+from arno.exchange.driver import Deadlines
 from arno.exchange.machine import Exchange, Limits, Step
 from arno.ledger.ports import RecordNotDurable, Sink
 from arno.ledger.price import PriceTable
@@ -104,6 +104,7 @@ class Generation:
         self._down = down
         self._dialect: Dialect = DIALECTS[call.dialect]
         self._settled: Outcome | None = None
+        self._task = asyncio.current_task()
         clock = engine.clock
         self.book = Book(call=call, started=clock.monotonic())
         heartbeat = self._dialect.heartbeat()
@@ -157,7 +158,7 @@ class Generation:
             candidate, exchange.seen, started_ns=clock.wall_ns(), started=clock.monotonic()
         )
         self.book.attempts.append(attempt)
-        steps = run(
+        line = driver.Attempt(
             engine.transports[candidate.endpoint.transport],
             plan.request(key),
             exchange,
@@ -165,13 +166,17 @@ class Generation:
             clock=clock,
         )
         try:
-            async with aclosing(steps):
-                async for step in steps:
-                    if attempt.first_byte is None:
-                        attempt.first_byte = clock.monotonic()
-                    if not await self._deliver(step, exchange, plan):
-                        return exchange.seen.failure
+            while not exchange.ended:
+                step = await line.next(self._task)
+                if not (step.output or step.events):
+                    continue
+                if attempt.first_byte is None:
+                    attempt.first_byte = clock.monotonic()
+                if not await self._deliver(step, exchange, plan):
+                    return exchange.seen.failure
+            await line.drain(self._task)
         finally:
+            line.close()
             attempt.ended = clock.monotonic()
         return exchange.seen.failure if not self.delivery.output_sent else None
 
@@ -207,10 +212,10 @@ class Generation:
         except RecordNotDurable:
             await self._unsettled(headers)
             return
-        if self._call.envelope.stream:
-            await self.delivery.stream(step.output, headers)
-        else:
+        if not self._call.envelope.stream:
             await self.delivery.whole(200, step.output, headers)
+            return
+        await self.delivery.stream(step.output, headers)
         await self.delivery.stop()
         await self.delivery.end()
 
@@ -226,10 +231,9 @@ class Generation:
                 reason=LEDGER_DOWN.code,
             )
         if self.delivery.head_sent:
-            await self.delivery.stream(self._failure_frame(LEDGER_DOWN), headers)
+            await self._end_with(LEDGER_DOWN, headers)
         else:
             await self._send_error(LEDGER_DOWN)
-        await self.delivery.end()
 
     async def _refuse(self, failure: Failure) -> None:
         """No candidate gave output: an error with its status, or the failure frame."""
@@ -241,9 +245,13 @@ class Generation:
             self.book.http_status = 200
         self.settle_quietly()
         if self.delivery.head_sent:
-            await self.delivery.stream(self._failure_frame(failure), ())
+            await self._end_with(failure)
         else:
             await self._send_error(failure)
+
+    async def _end_with(self, failure: Failure, headers: Headers = ()) -> None:
+        """Tell a failure in the stream, and end it."""
+        await self.delivery.stream(self._failure_frame(failure), headers)
         await self.delivery.end()
 
     async def _send_error(self, failure: Failure) -> None:

@@ -85,18 +85,17 @@ class Watch:
         self._timer: Timer | None = None
         self.passed: str | None = None
 
-    def __enter__(self) -> Watch:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def stop(self) -> None:
+        """No deadline passes any more."""
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         self._task = None
 
-    def begin(self) -> None:
-        """The current task waits for the upstream from now on (it need not be the same always)."""
-        self._task = asyncio.current_task()
-        self._cancelling = 0 if self._task is None else self._task.cancelling()
+    def begin(self, task: asyncio.Task[object] | None) -> None:
+        """`task`, the current one, waits for the upstream from now on."""
+        self._task = task
+        self._cancelling = 0 if task is None else task.cancelling()
         self._reading = True
         self._last += self._clock.monotonic() - self._left
         if self._timer is None:
@@ -186,35 +185,55 @@ async def run(
     Close the iterator (`contextlib.aclosing`) to give up: the upstream connection is closed
     before the close returns. Asking for the step after the last one drains the connection.
     """
-    attempt = _Attempt(transport, request, exchange)
-    clock = clock or LoopClock()
+    attempt = Attempt(transport, request, exchange, deadlines=deadlines, clock=clock)
     try:
-        with Watch(clock, deadlines) as watch:
-            while not exchange.ended:
-                step = await attempt.next(watch)
-                if step.output or step.events:
-                    yield step
-        with Watch(clock, DRAIN_DEADLINES) as watch:
-            await attempt.drain(watch)
+        while not exchange.ended:
+            step = await attempt.next(asyncio.current_task())
+            if step.output or step.events:
+                yield step
+        await attempt.drain(asyncio.current_task())
     finally:
         attempt.close()
 
 
-class _Attempt:
-    """The socket side of one attempt: every fault becomes the machine's last step."""
+class Attempt:
+    """One attempt, step by step: `next` until the exchange has ended, `drain`, at last `close`.
 
-    def __init__(self, transport: Transport, request: HttpRequest, exchange: Exchange) -> None:
+    The socket side of it: every fault of the upstream becomes the machine's last step. Each call
+    is given the current task, which a deadline cancels.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        request: HttpRequest,
+        exchange: Exchange,
+        *,
+        deadlines: Deadlines = DEFAULT_DEADLINES,
+        clock: Clock | None = None,
+    ) -> None:
         self._transport = transport
         self._request = request
         self._exchange = exchange
         self._response: HttpResponse | None = None
+        self._read_out = False
+        self._clock = clock or LoopClock()
+        self._watch = Watch(self._clock, deadlines)
 
-    async def next(self, watch: Watch) -> Step:
-        """Wait for the head or for more of the body."""
+    async def next(self, task: asyncio.Task[object] | None) -> Step:
+        """Wait for the head or for more of the body; a step may hold nothing."""
         step = NOTHING
-        watch.begin()
+        watch = self._watch
+        watch.begin(task)
         try:
-            step = await self._read()
+            if self._response is None:
+                self._response = await self._transport.send(self._request)
+                step = self._exchange.head(self._response.status, self._response.headers)
+            elif chunk := await self._response.read():
+                step = self._exchange.data(chunk)
+            else:
+                self._read_out = True
+                step = self._exchange.end()
         except TransportError as error:
             step = self._exchange.broken(failure_of(error))
         except asyncio.CancelledError:
@@ -226,20 +245,15 @@ class _Attempt:
             watch.end(alive=step.is_alive)
         return step
 
-    async def _read(self) -> Step:
-        if self._response is None:
-            self._response = await self._transport.send(self._request)
-            return self._exchange.head(self._response.status, self._response.headers)
-        chunk = await self._response.read()
-        return self._exchange.data(chunk) if chunk else self._exchange.end()
-
-    async def drain(self, watch: Watch) -> None:
+    async def drain(self, task: asyncio.Task[object] | None) -> None:
         """After a good end, read what little may be left, to keep the connection."""
+        self._watch.stop()
         response = self._response
-        if response is None or not self._exchange.seen.complete:
+        if response is None or self._read_out or not self._exchange.seen.complete:
             return
         room = DRAIN_BYTES
-        watch.begin()
+        self._watch = watch = Watch(self._clock, DRAIN_DEADLINES)
+        watch.begin(task)
         try:
             while room > 0 and (chunk := await response.read()):
                 room -= len(chunk)
@@ -250,8 +264,10 @@ class _Attempt:
                 raise
         finally:
             watch.end(alive=False)
+            watch.stop()
 
     def close(self) -> None:
-        """Give up what is left."""
+        """Give up what is left; the upstream connection is closed unless its answer has ended."""
+        self._watch.stop()
         if self._response is not None:
             self._response.abort()

@@ -38,6 +38,18 @@ STREAM_FIELDS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 """What keeps intermediaries from holding a stream back (R8)."""
 
 
+ON_GONE = "arno.on_gone"
+"""ASGI extension of our own server protocol: takes a callback for the client's leaving, so that no
+task has to wait for it. Under another server the leaving is read from `receive`."""
+
+REGISTER = "register"
+"""Its one member."""
+
+_NO_EXTENSIONS: Mapping[str, Any] = {}
+
+OnGone = Callable[[Callable[[], None] | None], None]
+
+
 class Inbound(msgspec.Struct, kw_only=True, eq=False):
     """One client request whose head has come.
 
@@ -53,6 +65,7 @@ class Inbound(msgspec.Struct, kw_only=True, eq=False):
     repeated: frozenset[bytes]
     receive: Receive
     send: Send
+    on_gone: OnGone | None = None
     common: RawHeaders = ()
     params: tuple[str, ...] = ()
     key_id: str | None = None
@@ -76,6 +89,7 @@ def inbound(scope: Scope, receive: Receive, send: Send) -> Inbound:
         repeated=frozenset(repeated),
         receive=receive,
         send=send,
+        on_gone=scope.get("extensions", _NO_EXTENSIONS).get(ON_GONE, _NO_EXTENSIONS).get(REGISTER),
     )
 
 
@@ -124,7 +138,7 @@ async def send_reply(request: Inbound, reply: Reply, *, last: bool = True) -> No
         fields.append(JSON_TYPE)
     if reply.status != 204:
         fields.append((b"content-length", str(len(body)).encode()))
-    start = {"type": "http.response.start", "status": reply.status, "headers": fields}
+    start: Message = {"type": "http.response.start", "status": reply.status, "headers": fields}
     await request.send(start)
     await request.send({"type": "http.response.body", "body": body, "more_body": not last})
 
@@ -159,6 +173,15 @@ class AsgiDownstream:
         fields += [field for field in own if field[0] not in names]
         self.status = status
         await self._send({"type": "http.response.start", "status": status, "headers": fields})
+
+    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+        """Send a whole response and end it."""
+        fields = [*raw(headers), *self._own]
+        self.status, self.tail, self.ended = status, body, True
+        # First, because nothing may be added once the engine has said that all is said.
+        self._on_end()
+        await self._send({"type": "http.response.start", "status": status, "headers": fields})
+        await self._send({"type": "http.response.body", "body": body, "more_body": False})
 
     async def body(self, data: bytes) -> None:
         """Send body bytes, one write."""

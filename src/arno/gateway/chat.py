@@ -129,7 +129,7 @@ async def _serve(gateway: Gateway, request: Inbound, call: Call) -> Facts:
     # The server reports a disconnect as soon as the answer is out, while the engine still reads
     # the rest of the upstream's: an ended answer cannot be cancelled.
     down = AsgiDownstream(request.send, own, flight.settle)
-    flight.watch(request.receive)
+    flight.watch(request)
     try:
         facts = await _run(gateway, call, down, flight)
         flight.settle()

@@ -10,7 +10,7 @@ import asyncio
 from enum import StrEnum
 
 from arno.engine import call as engine_call
-from arno.gateway.asgi import Receive
+from arno.gateway.asgi import Inbound, OnGone, Receive
 
 
 class Stop(StrEnum):
@@ -28,6 +28,7 @@ class Flight:
         self.stop: Stop | None = None
         self._settled = False
         self._watcher: asyncio.Task[None] | None = None
+        self._on_gone: OnGone | None = None
 
     def cancel(self, stop: Stop) -> None:
         """Cancel the generation, once, unless its engine has already ended."""
@@ -41,14 +42,24 @@ class Flight:
         if self._watcher is not None:
             self._watcher.cancel()
             self._watcher = None
+        if self._on_gone is not None:
+            self._on_gone(None)
+            self._on_gone = None
 
-    def watch(self, receive: Receive) -> None:
+    def watch(self, request: Inbound) -> None:
         """From now on, cancel when the client leaves; the request's body has been read."""
-        self._watcher = asyncio.create_task(self._watch(receive))
+        if request.on_gone is None:
+            self._watcher = asyncio.create_task(self._watch(request.receive))
+            return
+        self._on_gone = request.on_gone
+        self._on_gone(self._gone)
 
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
             pass
+        self._gone()
+
+    def _gone(self) -> None:
         self.cancel(Stop.CLIENT_GONE)
 
 

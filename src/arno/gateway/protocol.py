@@ -20,6 +20,8 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 from uvicorn.server import ServerState
 
+from arno.gateway.asgi import ON_GONE, REGISTER
+from arno.gateway.cycle import Answer
 from arno.gateway.errors import envelope
 from arno.wire import json
 
@@ -50,7 +52,10 @@ class BoundedProtocol(HttpToolsProtocol):
         """Made by the server for each connection; the wait for the first head begins here."""
         super().__init__(config, server_state, app_state, _loop)
         self._timer: asyncio.TimerHandle | None = None
+        self._idle_timer: asyncio.TimerHandle | None = None
+        self._idle_since: float | None = None
         self._serving: RequestResponseCycle | None = None
+        self._answer: Answer | None = None
         self._pending = 0
         self._moved = False
         self._target = 0
@@ -60,11 +65,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone."""
         self._stop_timer()
+        if self._idle_timer is not None:
+            self._idle_timer.cancel()
         super().connection_lost(exc)
+        if self._answer is not None:
+            self._answer.gone()
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, unless something grows without end."""
         self._moved = False
+        self._idle_since = None
         super().data_received(data)
         if self.transport.is_closing():
             return
@@ -76,10 +86,9 @@ class BoundedProtocol(HttpToolsProtocol):
             self._wait_for_head()
 
     def on_message_begin(self) -> None:
-        """A head begins."""
+        """A head begins; `data_received` waits for its end, unless that came with it."""
         self._target = 0
         super().on_message_begin()
-        self._wait_for_head()
 
     def on_url(self, url: bytes) -> None:
         """A piece of the target."""
@@ -109,10 +118,34 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """An answer is out. Closing at once would lose it if the body is still coming."""
-        super().on_response_complete()
+        """An answer is out. Closing at once would lose it if the body is still coming.
+
+        In place of the library's: one timer a connection watches for idleness, not one a request.
+        """
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self._idle_timer is None:
+            self._idle_timer = self.loop.call_later(self.timeout_keep_alive, self._check_idle)
         if self._in_body and not self._busy():
             self._arm(self.linger_s, self.transport.close)
+
+    def _check_idle(self) -> None:
+        """Close what has waited for its next request as long as it may."""
+        self._idle_timer = None
+        if self._idle_since is None:
+            left = float(self.timeout_keep_alive)
+        else:
+            left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0:
+            self._idle_timer = self.loop.call_later(left, self._check_idle)
+        else:
+            self.timeout_keep_alive_handler()
 
     def send_400_response(self, msg: str) -> None:
         """Answer what is not HTTP, or has a target that the parser does not take."""
@@ -123,7 +156,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._serving = cycle
-        super()._start_asgi_task(cycle, app)
+        self._answer = answer = Answer(cycle, self.loop)
+        cycle.scope["extensions"] = {ON_GONE: {REGISTER: answer.on_gone}}
+
+        def serve(scope: Any, receive: Any, send: Any) -> Any:
+            # The library's `send` would write the head of each answer by itself.
+            return app(scope, receive, answer.send)
+
+        super()._start_asgi_task(cycle, serve)
 
     def _busy(self) -> bool:
         """Whether a request is being answered."""
@@ -175,6 +215,8 @@ class BoundedProtocol(HttpToolsProtocol):
             if cycle is not None and not cycle.response_complete:
                 cycle.disconnected = True
                 cycle.message_event.set()
+        if self._answer is not None:
+            self._answer.gone()
 
 
 def bounded(head_deadline_s: float, linger_s: float) -> type[BoundedProtocol]:

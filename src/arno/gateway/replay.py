@@ -130,7 +130,7 @@ class ReplayApp:
             raise Refusal(503, "The server is shutting down", "shutting_down", _CLOSE)
         body = await read_body(request, settings.max_body, settings.body_deadline_s)
         flight = self.inflight.enter()
-        flight.watch(request.receive)
+        flight.watch(request)
         try:
             return await self._play(request, _as_asked(scope, request, body), flight)
         finally:

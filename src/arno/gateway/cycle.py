@@ -1,0 +1,137 @@
+"""The server's side of one answer: ASGI messages to bytes, in as few writes as they allow.
+
+The server library writes a head by itself and the body behind it: two system calls and two segments
+for every answer. Here a head waits for the body that follows it in the same turn of the loop (one
+upstream read, at most one client write), and goes out alone at the end of that turn otherwise. The
+rules of framing are the library's: a length that was announced is kept, else chunks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+from arno.gateway.asgi import Message
+
+_UNSAFE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+"""Bytes that no header value may hold; a line end would begin a header of somebody else's."""
+
+_BODILESS = frozenset({204, 304})
+
+
+class Answer:
+    """The `send` of one request. cycle: the library's own state of it, which stays true."""
+
+    __slots__ = ("_cycle", "_flush_handle", "_gone", "_head", "_loop")
+
+    def __init__(self, cycle: RequestResponseCycle, loop: asyncio.AbstractEventLoop) -> None:
+        self._cycle = cycle
+        self._loop = loop
+        self._head = b""
+        self._flush_handle: asyncio.Handle | None = None
+        self._gone: Callable[[], None] | None = None
+
+    def on_gone(self, callback: Callable[[], None] | None) -> None:
+        """Call back when the client leaves before its answer is complete; None: no more.
+
+        Whoever asks has read the request's body: what the client does from now on is noticed.
+        """
+        self._gone = callback
+        if callback is None:
+            return
+        self._cycle.flow.resume_reading()
+        if self._cycle.disconnected:
+            self._loop.call_soon(self.gone)
+
+    def gone(self) -> None:
+        """The client has left."""
+        callback, self._gone = self._gone, None
+        if callback is not None:
+            callback()
+
+    async def send(self, message: Any) -> None:
+        """ASGI's `send`; waits while the client is slow."""
+        cycle = self._cycle
+        if cycle.flow.write_paused and not cycle.disconnected:
+            await cycle.flow.drain()
+        if cycle.disconnected:
+            return
+        kind = message["type"]
+        if kind == "http.response.body" and cycle.response_started and not cycle.response_complete:
+            self._body(message.get("body", b""), last=not message.get("more_body", False))
+        elif kind == "http.response.start" and not cycle.response_started:
+            self._start(message)
+        else:
+            raise RuntimeError(f"{kind} does not belong here")
+
+    def _start(self, message: Message) -> None:
+        cycle = self._cycle
+        cycle.response_started = True
+        cycle.waiting_for_100_continue = False
+        status = message["status"]
+        lines = [STATUS_LINE[status]]
+        closes = False
+        for name, value in message["headers"]:
+            if _UNSAFE.search(value) or b"\n" in name or b"\r" in name:
+                raise RuntimeError("a header of the answer cannot be sent")
+            if name == b"content-length":
+                cycle.expected_content_length = int(value)
+                cycle.chunked_encoding = False
+            elif name == b"connection" and b"close" in value.lower():
+                cycle.keep_alive, closes = False, True
+            lines.append(b"%b: %b\r\n" % (name, value))
+        if not cycle.keep_alive and not closes:
+            lines.append(b"connection: close\r\n")
+        bodiless = status in _BODILESS or cycle.scope["method"] == "HEAD"
+        if cycle.chunked_encoding is None and not bodiless:
+            cycle.chunked_encoding = True
+            lines.append(b"transfer-encoding: chunked\r\n")
+        lines.append(b"\r\n")
+        self._head = b"".join(lines)
+        self._flush_handle = self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """No body came in the turn of the head."""
+        self._flush_handle = None
+        head, self._head = self._head, b""
+        if head and not self._cycle.disconnected:
+            self._cycle.transport.write(head)
+
+    def _body(self, body: bytes, *, last: bool) -> None:
+        cycle = self._cycle
+        data = self._framed(body, last=last)
+        if self._head:
+            data, self._head = self._head + data, b""
+        if self._flush_handle is not None:
+            self._flush_handle.cancel()
+            self._flush_handle = None
+        if data:
+            cycle.transport.write(data)
+        if last:
+            self._complete()
+
+    def _framed(self, body: bytes, *, last: bool) -> bytes:
+        cycle = self._cycle
+        if cycle.scope["method"] == "HEAD":
+            cycle.expected_content_length = 0
+            return b""
+        if cycle.chunked_encoding:
+            chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            return chunk + b"0\r\n\r\n" if last else chunk
+        cycle.expected_content_length -= len(body)
+        if cycle.expected_content_length < 0 or (last and cycle.expected_content_length):
+            raise RuntimeError("the answer is not as long as it was announced")
+        return body
+
+    def _complete(self) -> None:
+        cycle = self._cycle
+        self._gone = None
+        cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
