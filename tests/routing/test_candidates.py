@@ -1,10 +1,16 @@
 """R28, R30: whom a client's `provider` preferences and fallback `models` leave, in which order."""
 
+import random
+from collections import Counter
+from itertools import permutations
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from arno.providers import Candidate
 from arno.providers.rows import Endpoint
-from arno.routing.candidates import choose, prefer
+from arno.routing.candidates import by_weight, choose, prefer
 
 
 def endpoint(slug, name=None, *, contract=False):
@@ -179,3 +185,84 @@ def test_one_upstream_model_under_two_ids_is_one_candidate():
 def test_no_candidates_are_no_candidates():
     assert choose(["m/none"], lookup, {"order": ["fast"], "allow_fallbacks": False}) == ()
     assert prefer((), {"only": ["fast"]}) == ()
+
+
+WEIGHTS = {MOON: 6.0, DEEP: 3.0, FAST: 1.0}
+WEIGHTED = tuple(Candidate(row, "up", "m", weight) for row, weight in WEIGHTS.items())
+DRAWS = 20_000
+
+
+def chance(order, weights):
+    """How likely an order is: each place in proportion to the weights that are left."""
+    likely, left = 1.0, sum(weights[row] for row in order)
+    for row in order:
+        likely *= weights[row] / left
+        left -= weights[row]
+    return likely
+
+
+def counted(candidates, preferences=None):
+    """How often each order came, over many draws of a fixed seed."""
+    draw = random.Random(20260312).random
+    return Counter(
+        tuple(c.endpoint for c in choose(["m"], lambda _: candidates, preferences, draw))
+        for _ in range(DRAWS)
+    )
+
+
+def assert_proportions(counts, expected):
+    """Within five standard deviations of what is expected, each of them and nothing else."""
+    assert counts.keys() <= expected.keys()
+    for order, likely in expected.items():
+        spread = (DRAWS * likely * (1 - likely)) ** 0.5
+        assert abs(counts[order] - DRAWS * likely) <= 5 * spread, order
+
+
+def test_every_order_is_as_likely_as_the_weights_say():
+    """The first in proportion to the weights, and each later place among those that are left."""
+    expected = {order: chance(order, WEIGHTS) for order in permutations(WEIGHTS)}
+    assert sum(expected.values()) == pytest.approx(1)
+    assert_proportions(counted(WEIGHTED), expected)
+
+
+def test_the_proportions_of_those_that_a_preference_leaves_stay():
+    rest = {row: weight for row, weight in WEIGHTS.items() if row != MOON}
+    expected = {order: chance(order, rest) for order in permutations(rest)}
+    assert_proportions(counted(WEIGHTED, {"ignore": ["moonshotai"]}), expected)
+
+
+def test_without_fallbacks_the_one_that_is_drawn_is_left():
+    expected = {(row,): weight / sum(WEIGHTS.values()) for row, weight in WEIGHTS.items()}
+    assert_proportions(counted(WEIGHTED, {"allow_fallbacks": False}), expected)
+
+
+def test_a_clients_order_goes_before_chance():
+    orders = counted(WEIGHTED, {"order": ["fast"]})
+    assert {order[0] for order in orders} == {FAST}
+    assert len(orders) == 2
+
+
+def test_candidates_without_weights_keep_their_order_and_cost_no_draw():
+    def draw():
+        raise AssertionError("nothing is left to chance here")
+
+    assert choose(["m/one"], lookup, None, draw) == lookup("m/one")
+    mixed = (*lookup("m/one")[:1], *WEIGHTED[1:])
+    assert by_weight(mixed, lambda: 0.0)[-1] is mixed[0]
+
+
+@given(
+    weights=st.lists(st.floats(1e-6, 1e6), max_size=6),
+    draws=st.lists(st.floats(0, 1, exclude_max=True), min_size=6, max_size=6),
+)
+def test_every_draw_gives_each_candidate_once(weights, draws):
+    candidates = tuple(Candidate(MOON, str(n), "m", weight) for n, weight in enumerate(weights))
+    found = by_weight(candidates, iter(draws).__next__)
+    assert sorted(found, key=candidates.index) == list(candidates)
+
+
+@pytest.mark.parametrize(
+    ("point", "first"), [(0.0, MOON), (0.59, MOON), (0.6, DEEP), (0.89, DEEP), (0.9, FAST)]
+)
+def test_where_a_draw_falls(point, first):
+    assert by_weight(WEIGHTED, lambda: point)[0].endpoint is first

@@ -3,6 +3,10 @@
 The client's `provider` preferences (order, only, ignore, allow_fallbacks) are applied to our own
 endpoints. An endpoint that is itself a gateway of the contract applies them among its own hosts,
 so it is kept, and gets them.
+
+Candidates with weights come in a drawn order: each place goes to one of those that are left, with a
+chance in proportion to its weight. Leaving some out afterwards (a preference, a failure) keeps the
+others' proportions. Chance is an argument.
 """
 
 from __future__ import annotations
@@ -14,17 +18,47 @@ from arno.providers import Candidate
 
 Lookup = Callable[[str], tuple[Candidate, ...]]
 
+Draw = Callable[[], float]
+"""Chance: each call gives a number from 0 up to, but not including, 1, all equally likely."""
 
-def choose(models: Iterable[str], lookup: Lookup, preferences: Json) -> tuple[Candidate, ...]:
-    """Candidates of the first model, then of its fallback models; each (endpoint, model) once."""
+
+def no_chance() -> float:
+    """The draw that leaves candidates in the order of their rows."""
+    return 0.0
+
+
+def choose(
+    models: Iterable[str], lookup: Lookup, preferences: Json, draw: Draw = no_chance
+) -> tuple[Candidate, ...]:
+    """Candidates of the first model, then of its fallback models; each (endpoint, model) once.
+
+    draw: called once for each candidate with a weight, never for the others.
+    """
     found: dict[tuple[str, str], Candidate] = {}
     for model in models:
-        for candidate in prefer(lookup(model), preferences):
+        for candidate in prefer(by_weight(lookup(model), draw), preferences):
             found.setdefault((candidate.endpoint.slug, candidate.upstream_model), candidate)
     chosen = tuple(found.values())
     if isinstance(preferences, Mapping) and preferences.get("allow_fallbacks") is False:
         return _without_fallbacks(chosen, _names(preferences, "order"))
     return chosen
+
+
+def by_weight(candidates: tuple[Candidate, ...], draw: Draw) -> tuple[Candidate, ...]:
+    """Candidates with a weight in a drawn order, then those without one in their own."""
+    left = [(c, c.weight) for c in candidates if c.weight is not None]
+    if not left:
+        return candidates
+    drawn: list[Candidate] = []
+    while left:
+        point = draw() * sum(weight for _, weight in left)
+        number = 0
+        # A rounding error must not lead behind the last one.
+        while number < len(left) - 1 and point >= left[number][1]:
+            point -= left[number][1]
+            number += 1
+        drawn.append(left.pop(number)[0])
+    return (*drawn, *(c for c in candidates if c.weight is None))
 
 
 def _without_fallbacks(chosen: tuple[Candidate, ...], order: list[str]) -> tuple[Candidate, ...]:
