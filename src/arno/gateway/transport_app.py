@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import re
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from typing import ClassVar, Final
 
 import msgspec
@@ -67,14 +68,19 @@ class TransportApp(ABC):
         clock: Clock,
         *,
         local: bool,
+        linger_s: float = 0.0,
     ) -> None:
-        """`transport` is closed with the application; `log` too. local: the guard holds."""
+        """`transport` is closed with the application; `log` too. local: the guard holds.
+
+        linger_s: how long an answer whose client has left may take to come to its end by itself.
+        """
         self.inflight = Inflight()
         self.settings = settings
         self.log = log
         self.clock = clock
         self._transport = transport
         self._local = local
+        self._linger_s = linger_s
 
     @abstractmethod
     def asked(self, scope: Scope, request: Inbound, body: bytes) -> HttpRequest:
@@ -96,12 +102,6 @@ class TransportApp(ABC):
         """The request's whole body. Raises Refusal and ClientGone."""
         return await read_body(request, self.settings.max_body, self.settings.body_deadline_s)
 
-    async def given_up(self, response: HttpResponse, stop: Stop) -> None:
-        """An answer was stopped where it was; it is aborted after this."""
-
-    async def closed(self) -> None:
-        """The transport has been closed with the server."""
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI scope."""
         if scope["type"] == "http":
@@ -115,7 +115,6 @@ class TransportApp(ABC):
         while (await receive())["type"] != "lifespan.shutdown":
             await send({"type": "lifespan.startup.complete"})
         await self._transport.aclose()
-        await self.closed()
         self.log.close()
         await send({"type": "lifespan.shutdown.complete"})
 
@@ -173,8 +172,8 @@ class TransportApp(ABC):
             if flight.stop is None:
                 raise
             flight.task.uncancel()
-            if response is not None:
-                await self.given_up(response, flight.stop)
+            if response is not None and flight.stop is Stop.CLIENT_GONE:
+                await self._linger(response)
             status = 499 if response is None else response.status
             return Facts(status=status, state="cancelled", reason=flight.stop.value)
         finally:
@@ -192,6 +191,13 @@ class TransportApp(ABC):
             if not bodiless:
                 await request.send({"type": "http.response.body", "body": data, "more_body": True})
         await request.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _linger(self, response: HttpResponse) -> None:
+        """One more read, for its sake alone: the answer may have ended just now."""
+        if self._linger_s > 0:
+            with suppress(TimeoutError, TransportError):
+                async with asyncio.timeout(self._linger_s):
+                    await response.read()
 
     async def _fail(self, request: Inbound, error: TransportError) -> Facts:
         """Tell why there is no answer."""
