@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
 
 from arno.transport.base import ErrorKind, TransportError
+from arno.transport.connecting import Connect, phase_of
 from arno.transport.connection import Connection
+from arno.transport.proxy import Proxy
 from arno.transport.url import Origin
 
 
@@ -31,7 +33,11 @@ class LiveLimits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     read_high_water: int = 128 * 1024
     """Unread body bytes above which a socket is paused (plus at most one socket read)."""
     connect_timeout: float = 10.0
-    """Seconds for name look-up, TCP and TLS handshake together."""
+    """Seconds for name look-up, TCP, proxy and TLS handshake together."""
+    max_waiting: int = 1000
+    """Requests that may wait for a connection to become free; a further one is refused at once."""
+    slot_timeout: float = 30.0
+    """Seconds a request waits for a connection to become free."""
 
     def __post_init__(self) -> None:
         """Raises `ValueError` for a bound under which nothing could ever be sent."""
@@ -39,15 +45,10 @@ class LiveLimits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             raise ValueError("max_connections_per_host must be at least 1, max_idle 0 or more")
         if min(self.max_header_bytes, self.read_high_water) < 1:
             raise ValueError("max_header_bytes and read_high_water must be at least 1 byte")
-        if min(self.idle_timeout, self.connect_timeout) <= 0:
-            raise ValueError("idle_timeout and connect_timeout must be above 0 seconds")
-
-
-Connect = Callable[
-    [Origin, Callable[[], Connection], ssl.SSLContext | None],
-    Awaitable[tuple[asyncio.Transport, Connection]],
-]
-"""How a connection is made. Raises `OSError` if it cannot be; cancelling it leaves no socket."""
+        if min(self.idle_timeout, self.connect_timeout, self.slot_timeout) <= 0:
+            raise ValueError("idle, connect and slot_timeout must be above 0 seconds")
+        if self.max_waiting < 0:
+            raise ValueError("max_waiting must be 0 or more")
 
 
 class HostPool:
@@ -60,8 +61,13 @@ class HostPool:
         connect: Connect,
         ssl_context: ssl.SSLContext | None,
         on_empty: Callable[[Origin], None],
+        forwarder: Proxy | None = None,
     ) -> None:
-        """`on_empty` is called when the last slot is free again: the pool may be forgotten."""
+        """`on_empty` is called when the last slot is free again: the pool may be forgotten.
+
+        `forwarder` is the proxy that takes the requests themselves, in absolute form.
+        """
+        self.forwarder = forwarder
         self._origin = origin
         self._limits = limits
         self._connect = connect
@@ -76,7 +82,10 @@ class HostPool:
         self._closed = False
 
     async def acquire(self) -> Connection | None:
-        """Take a slot: with an idle connection, or None to `open` one. Waits if all are taken."""
+        """Take a slot: with an idle connection, or None to `open` one. Waits if all are taken.
+
+        Raises `TransportError` (busy) if too many wait, or none became free in time.
+        """
         while self._idle:
             connection, _ = self._idle.popitem()
             if connection.usable():
@@ -92,10 +101,16 @@ class HostPool:
             return None
         return connection_or_none
 
-    async def open(self) -> Connection:
-        """Connect in a slot already taken; gives the slot back if that fails."""
+    async def open(self, seconds: float | None = None) -> Connection:
+        """Connect in a slot already taken; gives the slot back if that fails.
+
+        `seconds`: how long that may take, None for the limits' time. Raises `TransportError`
+        (connect, connect_timeout).
+        """
         try:
-            return await self._open_connection()
+            return await self._open_connection(
+                self._limits.connect_timeout if seconds is None else seconds
+            )
         except BaseException:
             self.free()
             raise
@@ -152,8 +167,12 @@ class HostPool:
         )
 
     async def _queue(self) -> Connection | None:
+        limits = self._limits
+        if len(self._waiters) >= limits.max_waiting:
+            raise self._busy(f"{limits.max_waiting} requests wait already for one")
         waiter: asyncio.Future[Connection | None] = self._loop.create_future()
         self._waiters.append(waiter)
+        timer = self._loop.call_later(limits.slot_timeout, self._give_up, waiter)
         try:
             return await waiter
         except asyncio.CancelledError:
@@ -164,6 +183,20 @@ class HostPool:
                 # Cancelled after the slot had been handed over: pass it on.
                 self._give_back(waiter.result())
             raise
+        finally:
+            timer.cancel()
+
+    def _give_up(self, waiter: asyncio.Future[Connection | None]) -> None:
+        """A waiter's time is over."""
+        if not waiter.done():
+            self._waiters.remove(waiter)
+            seconds = self._limits.slot_timeout
+            waiter.set_exception(self._busy(f"none became free within {seconds:g} s"))
+
+    def _busy(self, why: str) -> TransportError:
+        most = self._limits.max_connections_per_host
+        text = f"{self._origin.label}: all {most} connections are in use, and {why}"
+        return TransportError(ErrorKind.BUSY, text)
 
     def _give_back(self, connection: Connection | None) -> None:
         if connection is not None:
@@ -179,9 +212,7 @@ class HostPool:
                 return True
         return False
 
-    async def _open_connection(self) -> Connection:
-        label = self._origin.label
-        seconds = self._limits.connect_timeout
+    async def _open_connection(self, seconds: float) -> Connection:
         timer = asyncio.timeout(seconds)
         try:
             async with timer:
@@ -189,14 +220,22 @@ class HostPool:
                     self._origin, self._new_connection, self._ssl_context
                 )
         except OSError as error:
-            why = f"took longer than {seconds:g} s" if timer.expired() else _reason(error)
-            raise TransportError(ErrorKind.CONNECT, f"{label}: connecting {why}") from error
+            raise self._connect_fault(error, seconds if timer.expired() else None) from error
         connection.attach(transport)
         if self._closed:
             connection.drop("the transport was closed")
             raise self.closed_error()
         self._connections.add(connection)
         return connection
+
+    def _connect_fault(self, error: OSError, seconds: float | None) -> TransportError:
+        """`seconds`: what was allowed, if that is what ended it."""
+        label = self._origin.label
+        where = phase_of(error, "connecting")
+        if seconds is None:
+            return TransportError(ErrorKind.CONNECT, f"{label}: {where} failed: {_reason(error)}")
+        text = f"{label}: connecting took longer than {seconds:g} s ({where})"
+        return TransportError(ErrorKind.CONNECT_TIMEOUT, text)
 
     def _new_connection(self) -> Connection:
         limits = self._limits
@@ -221,20 +260,7 @@ class HostPool:
             self._sweeper = None
 
 
-async def connect_directly(
-    origin: Origin, factory: Callable[[], Connection], ssl_context: ssl.SSLContext | None
-) -> tuple[asyncio.Transport, Connection]:
-    """TCP straight to the origin; for a secure one TLS, certificate and host name verified."""
-    return await asyncio.get_running_loop().create_connection(
-        factory,
-        origin.host,
-        origin.port,
-        ssl=ssl_context,
-        server_hostname=origin.host if ssl_context is not None else None,
-    )
-
-
 def _reason(error: OSError) -> str:
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"failed: certificate not accepted ({error.verify_message})"
-    return f"failed: {error.strerror or str(error) or type(error).__name__}"
+        return f"certificate not accepted ({error.verify_message})"
+    return error.strerror or str(error) or type(error).__name__

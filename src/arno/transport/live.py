@@ -1,7 +1,9 @@
 """The live transport: our own HTTP/1.1 client pool over plain TCP and TLS (architecture, 5).
 
     LivePool         keeps one HostPool per origin, runs each request     (this file)
-    HostPool         slots, idle connections, waiting, connecting         host_pool.py
+    HostPool         slots, idle connections, waiting                     host_pool.py
+    DirectConnect    look-up, address race, TLS                           connecting.py, tls.py
+    ProxyConnect     the same through a proxy of the table Proxies        tunnel.py, proxy.py
     Connection       one socket: back-pressure, keep-alive, faults        connection.py
     LiveResponse     what the reader holds                                live_response.py
     ResponseParser   bytes to head and body pieces, sans-IO               response_parser.py
@@ -10,31 +12,41 @@
 
 No Accept-Encoding is added; a body that is encoded all the same is decoded. Redirects are never
 followed and requests are never pipelined. Serves behaviour R8, R10, R12 and fault rows 1-7, 25,
-26, 38 and 39.
+26 and 37-40.
 """
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Mapping
 
-from arno.transport.base import HttpRequest, HttpResponse, TransportError
+from arno.transport.base import ErrorKind, HttpRequest, HttpResponse, TransportError
+from arno.transport.connecting import Connect, connect_directly
 from arno.transport.connection import Connection
 from arno.transport.decoding import MAX_DECODED, decoded
-from arno.transport.host_pool import Connect, HostPool, LiveLimits, connect_directly
+from arno.transport.host_pool import HostPool, LiveLimits
 from arno.transport.live_response import LiveResponse
-from arno.transport.request_head import encode_head
+from arno.transport.proxy import Proxies, Proxy
+from arno.transport.request_head import absolute_form, encode_head
+from arno.transport.tls import client_context, verifies
+from arno.transport.tunnel import ProxyConnect
 from arno.transport.url import Origin, parse_url
 
-__all__ = ["Connect", "LiveLimits", "LivePool", "LiveResponse", "connect_directly"]
+__all__ = ["Connect", "LiveLimits", "LivePool", "LiveResponse", "Proxies", "connect_directly"]
+
+_PROXY_AUTHENTICATION_REQUIRED = 407
 
 
 class LivePool:
     """The `Transport` that talks to real upstreams; belongs to one event loop.
 
-    `ssl_context` must verify certificates and host names; by default the system's CAs are used.
-    `connect` makes connections (the seam for proxies and address races). Bodies with a
-    content-encoding are decoded to at most `max_decoded` bytes; `decode=False` leaves them and
-    their headers as they come (for a recorder).
+    `limits` hold for each origin; `per_host` has others for some, by `host:port` or by `host`.
+    `ssl_context` must verify certificates and host names; by default the system's CAs are used
+    (`tls.client_context` adds one's own). `connect` makes connections, to an origin or to the
+    proxy that `proxies` names for it; by default there is none, and no environment is read.
+
+    Bodies with a content-encoding are decoded to at most `max_decoded` bytes; `decode=False`
+    leaves them and their headers as they come (for a recorder).
     """
 
     def __init__(
@@ -43,15 +55,19 @@ class LivePool:
         ssl_context: ssl.SSLContext | None = None,
         connect: Connect = connect_directly,
         *,
+        per_host: Mapping[str, LiveLimits] | None = None,
+        proxies: Proxies | None = None,
         decode: bool = True,
         max_decoded: int = MAX_DECODED,
     ) -> None:
         """Raises `ValueError` for an `ssl_context` that does not verify."""
-        if ssl_context is not None and not _verifies(ssl_context):
+        if ssl_context is not None and not verifies(ssl_context):
             raise ValueError("ssl_context must verify certificates and host names")
         self._limits = limits if limits is not None else LiveLimits()
         self._ssl_context = ssl_context
         self._connect = connect
+        self._per_host = per_host or {}
+        self._proxies = proxies or Proxies()
         self._decode = decode
         self._max_decoded = max_decoded
         self._hosts: dict[Origin, HostPool] = {}
@@ -62,7 +78,8 @@ class LivePool:
 
         Raises `ValueError` before anything is sent for a URL, method or header that cannot be
         sent safely, and `RuntimeError` after `aclose`. Waiting for one of
-        `max_connections_per_host` slots is first come, first served and has no limit of its own.
+        `max_connections_per_host` slots is first come, first served, within `max_waiting` and
+        `slot_timeout`.
 
         A kept connection that the upstream closed before the first response byte is replaced
         once; nothing of that shows.
@@ -72,15 +89,19 @@ class LivePool:
         target = parse_url(request.url)
         head = encode_head(request, target)
         host = self._hosts.get(target.origin) or self._new_host(target.origin)
+        if host.forwarder is not None:
+            head = absolute_form(head, target, host.forwarder.authorization)
         connection = await host.acquire()
+        response = None
         if connection is not None:
             response = await _exchange(host, connection, request, head)
-            if response is not None:
-                return self._readable(response, target.origin)
-        connection = await host.open()
-        response = await _exchange(host, connection, request, head)
+        if response is None:
+            connection = await host.open(request.connect_timeout)
+            response = await _exchange(host, connection, request, head)
         if response is None:
             raise RuntimeError("a fresh connection cannot be stale")
+        if host.forwarder is not None:
+            _check_forwarded(response, target.origin, host.forwarder)
         return self._readable(response, target.origin)
 
     async def aclose(self) -> None:
@@ -95,16 +116,23 @@ class LivePool:
         return decoded(response, max_decoded=self._max_decoded, label=origin.label)
 
     def _new_host(self, origin: Origin) -> HostPool:
+        limits = self._per_host.get(origin.label) or self._per_host.get(origin.host, self._limits)
         context = self._context() if origin.secure else None
-        host = HostPool(origin, self._limits, self._connect, context, self._forget)
+        proxy = self._proxies.find(origin)
+        connect = self._connect if proxy is None else self._through(proxy)
+        forwarder = None if origin.secure else proxy
+        host = HostPool(origin, limits, connect, context, self._forget, forwarder)
         self._hosts[origin] = host
         return host
+
+    def _through(self, proxy: Proxy) -> ProxyConnect:
+        context = self._context() if proxy.origin.secure else None
+        return ProxyConnect(proxy, self._connect, context)
 
     def _context(self) -> ssl.SSLContext:
         # Made at the first https request: reading the CA bundle costs milliseconds at start-up.
         if self._ssl_context is None:
-            self._ssl_context = ssl.create_default_context()
-            self._ssl_context.set_alpn_protocols(["http/1.1"])
+            self._ssl_context = client_context()
         return self._ssl_context
 
     def _forget(self, origin: Origin) -> None:
@@ -131,5 +159,9 @@ async def _exchange(
     return response
 
 
-def _verifies(context: ssl.SSLContext) -> bool:
-    return context.verify_mode == ssl.CERT_REQUIRED and context.check_hostname
+def _check_forwarded(response: LiveResponse, origin: Origin, proxy: Proxy) -> None:
+    """A proxy that wants other credentials has passed nothing on: that is no upstream's answer."""
+    if response.status == _PROXY_AUTHENTICATION_REQUIRED:
+        response.abort()
+        why = f"the proxy {proxy.label} answered {_PROXY_AUTHENTICATION_REQUIRED}"
+        raise TransportError(ErrorKind.CONNECT, f"{origin.label}: connecting failed: {why}")

@@ -14,15 +14,18 @@ from arno.transport.base import HttpRequest
 from arno.transport.url import Target
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_UNSAFE = re.compile(r"[^\t\r\n\x20-\x7e\x80-\xff]")
+_UNSAFE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
+_SAFE = bytes({0x09, *range(0x20, 0x7F), *range(0x80, 0x100)})
 _RESERVED = frozenset(
     {
+        # Framing, and what is said to the next hop only.
         "connection",
         "content-length",
         "expect",
         "host",
         "http2-settings",
         "keep-alive",
+        "proxy-authorization",
         "proxy-connection",
         "te",
         "trailer",
@@ -44,12 +47,25 @@ def encode_head(request: HttpRequest, target: Target) -> bytes:
     if request.body or request.method in _BODY_METHODS:
         lines.append(f"content-length: {len(request.body)}\r\n")
     lines.append("\r\n")
-    head = "".join(lines)
-    # One pass over the whole head: any CR or LF beyond our own line ends came from a value.
-    line_ends = len(lines) + 1
-    if head.count("\r") != line_ends or head.count("\n") != line_ends or _UNSAFE.search(head):
-        raise ValueError(f"unsafe character in the value of header {_culprit(request)}")
-    return head.encode("latin-1")
+    try:
+        head = "".join(lines).encode("latin-1")
+    except UnicodeEncodeError:
+        raise _unsafe(request) from None
+    # One pass over the whole head: without what is safe, our own line ends must be left, no more.
+    if head.translate(None, _SAFE) != b"\r\n" * (len(lines) + 1):
+        raise _unsafe(request)
+    return head
+
+
+def absolute_form(head: bytes, target: Target, authorization: str | None) -> bytes:
+    """`head`, as `encode_head` makes it, for a proxy that passes requests on (RFC 9112, 3.2.2).
+
+    The target is named in full, and `authorization` (Proxy-Authorization) is for the proxy alone.
+    """
+    method, space, rest = head.partition(b" ")
+    fields = b"" if authorization is None else f"proxy-authorization: {authorization}\r\n".encode()
+    place = f"http://{target.authority}".encode()
+    return b"".join((method, space, place, rest.removesuffix(b"\r\n"), fields, b"\r\n"))
 
 
 @lru_cache(maxsize=64)
@@ -68,8 +84,6 @@ def _field_name(name: str) -> str:
     return name
 
 
-def _culprit(request: HttpRequest) -> str:
-    for name, value in request.headers:
-        if "\r" in value or "\n" in value or _UNSAFE.search(value):
-            return name
-    return "(unknown)"
+def _unsafe(request: HttpRequest) -> ValueError:
+    culprits = [name for name, value in request.headers if _UNSAFE.search(value)]
+    return ValueError(f"unsafe character in the value of header {(culprits or ['(unknown)'])[0]}")

@@ -59,7 +59,7 @@ def parse_url(url: str) -> Target:
     if "@" in parts.netloc:
         raise ValueError("URL must not carry user information")
     host = parts.hostname or ""
-    if not (_is_address(host, parts.netloc) if "[" in parts.netloc else _NAME.fullmatch(host)):
+    if not (_is_address(host, parts.netloc) if "[" in parts.netloc else is_host_name(host)):
         raise ValueError("URL has no valid host")
     if "?" in url and not parts.path:
         raise ValueError("URL must have a path before its query (?)")
@@ -71,6 +71,12 @@ def parse_url(url: str) -> Target:
         authority=_bracketed(host) if port == default_port else f"{_bracketed(host)}:{port}",
         path=f"{path}?{parts.query}" if parts.query else path,
     )
+
+
+def is_host_name(text: str) -> bool:
+    """Whether `text` can be looked up and named in TLS: labels of 1 to 63, in all 253 at most."""
+    labels = text.removesuffix(".").split(".")
+    return bool(_NAME.fullmatch(text)) and len(text) <= 254 and all(0 < len(x) < 64 for x in labels)
 
 
 def _is_address(host: str, netloc: str) -> bool:
