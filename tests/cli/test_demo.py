@@ -47,7 +47,7 @@ def test_it_says_what_was_read_back(shown):
 
 def test_it_ends_with_three_lines_on_how_to_go_on(shown):
     last = shown.rstrip().splitlines()[-3:]
-    for word, line in zip(("arno serve", "export", "OpenAI("), last, strict=True):
+    for word, line in zip(("arno serve", "export", "base_url="), last, strict=True):
         assert word in line
 
 

@@ -17,17 +17,47 @@ def catalogue():
     return load_catalogue()
 
 
+LIVE = (
+    "openrouter openai moonshotai deepinfra groq xai together fireworks mistral deepseek cerebras "
+    "z-ai huggingface vercel vllm llama-cpp ollama"
+).split()
+LOCAL = ("vllm", "llama-cpp", "ollama")
+
+
 def test_the_shipped_endpoints(catalogue):
-    rows = {
-        slug: (row.name, row.dialect, row.contract, row.transport, row.price_as)
-        for slug, row in catalogue.endpoints.items()
-    }
-    assert rows == {
-        "openrouter": ("OpenRouter", "chat", True, "live", None),
-        "moonshotai": ("Moonshot AI", "chat", False, "live", None),
-        "deepinfra": ("DeepInfra", "chat", False, "live", None),
-        "replay": ("Replay", "chat", True, "replay", "openrouter"),
-    }
+    assert list(catalogue.endpoints) == [*LIVE, "replay"]
+    live = [catalogue.endpoints[slug] for slug in LIVE]
+    assert {row.dialect for row in live} == {"chat"}
+    assert {row.transport for row in live} == {"live"}
+    assert [row.slug for row in live if row.contract] == ["openrouter"]
+    assert [row.slug for row in live if not row.stream_usage] == ["mistral"]
+    assert not any(row.finish_optional or row.price_as for row in live)
+    assert all(row.unlisted_models and row.supported_parameters for row in live)
+    assert all(catalogue.slug_of(row.name) == row.slug for row in live)
+    replay = catalogue.endpoints["replay"]
+    assert (replay.contract, replay.transport, replay.price_as) == (True, "replay", "openrouter")
+    assert not replay.unlisted_models
+
+
+def test_hosted_endpoints_are_encrypted_and_stay_where_they_are(catalogue):
+    """A key goes to the address in the row, whatever variables say; local ones can be moved."""
+    for slug in LIVE:
+        row = catalogue.endpoints[slug]
+        local = slug in LOCAL
+        scheme = "http://localhost:" if local else "https://"
+        assert row.base_url.startswith(scheme), slug
+        assert (row.base_url_env is not None) is row.anonymous is local, slug
+        assert row.key_names, slug
+
+
+def test_one_variable_switches_one_endpoint_on(catalogue):
+    for slug in LIVE:
+        for name in catalogue.endpoints[slug].key_names:
+            assert list(catalogue.from_environment({name: "k"}).endpoints) == [slug]
+    for slug in LOCAL:
+        name = catalogue.endpoints[slug].base_url_env
+        found = catalogue.from_environment({name: "http://gpu:1/v1/"}).endpoints
+        assert [(row.slug, row.base_url) for row in found.values()] == [(slug, "http://gpu:1/v1")]
 
 
 def test_candidates_come_in_the_order_of_the_model_row(catalogue):

@@ -152,7 +152,7 @@ def _show_next(stage: Stage) -> None:
     stage.say("Point what you have at it (the port is yours to choose):", BOLD)
     stage.say(f"  {program()} serve --port 8080")
     stage.say("  export OPENAI_BASE_URL=http://127.0.0.1:8080/api/v1 OPENAI_API_KEY=unused")
-    stage.say('  OpenAI(base_url="http://127.0.0.1:8080/api/v1", api_key="unused")')
+    stage.say('  or in your client: base_url="http://127.0.0.1:8080/api/v1", api_key="unused"')
 
 
 def program() -> str:

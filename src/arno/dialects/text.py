@@ -11,7 +11,7 @@ _MOST_READ = 8 * MAX_MESSAGE
 """Characters that are looked at: what is masked may be longer than what is left of it."""
 
 _SECRET = re.compile(
-    r"(?i)\b(?:sk|pk|rk|key|gsk|xai|fw|r8|hf)[-_]"
+    r"(?i)\b(?:sk|pk|rk|key|gsk|[a-z]ai|fw|r8|hf)[-_]"
     r"(?:[\w\-]{0,128}(?:\*+|•+|…|\.{3,})[\w\-*•….]{0,128}[\w\-*•…]|[A-Za-z0-9_\-]{8,})"
     r"|\b[\w\-]{1,64}\*{3,}[\w\-*]*"
     r"|\bAIza[A-Za-z0-9_\-]{10,}|\bAKIA[A-Z0-9]{8,}|\beyJ[A-Za-z0-9_\-.]{16,}"

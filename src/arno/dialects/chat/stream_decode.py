@@ -170,7 +170,7 @@ class ChatStreamDecoder:
         return Batch(frame, document, tuple(events), self._regular, readable)
 
     def _broken_call(self, fault: FragmentError) -> Failure:
-        return self._invalid(f"a tool call cannot be put together: {fault}")
+        return self._invalid(f"the pieces of a tool call do not fit: {fault}")
 
     def _start(self, document: Mapping[str, Json]) -> Iterator[Event]:
         if self._started:
