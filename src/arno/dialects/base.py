@@ -15,7 +15,7 @@ from arno.canon.events import Event
 from arno.canon.ext import Json, Loss
 from arno.canon.failure import Failure, Stage
 from arno.canon.request import Request
-from arno.canon.response import Response
+from arno.canon.response import FinishReason, Response
 from arno.canon.usage import Usage
 from arno.wire.sse import SSEFrame
 
@@ -65,6 +65,23 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
     events: tuple[Event, ...]
     regular: bool = True
     readable_error: bool = False
+
+
+class Glance(msgspec.Struct, frozen=True, kw_only=True):
+    """What a gateway keeps of a whole answer that it passes on without decoding its content.
+
+    body: as it came; id, model, served_by, usage, native_reason as in `Response` and its first
+    choice; reasons: of all choices, in order; as_said: they stand in the body as they must.
+    """
+
+    body: bytes
+    id: str | None
+    model: str | None
+    served_by: str | None
+    usage: Usage | None
+    reasons: tuple[FinishReason, ...]
+    native_reason: str | None
+    as_said: bool
 
 
 class StreamDecoder(Protocol):
@@ -141,6 +158,14 @@ class Dialect(Protocol):
 
         headers: those of the answer, for what they tell of such a failure (Retry-After).
         """
+        ...
+
+    def glance(self, body: bytes) -> Glance | None:
+        """What a plain whole answer with a good status holds; None: `decode_response` must tell."""
+        ...
+
+    def restamp_glanced(self, glanced: Glance, stamp: Stamp, pricer: Pricer) -> bytes:
+        """What `restamp_response` makes of it."""
         ...
 
     def encode_response(self, response: Response) -> tuple[Json, tuple[Loss, ...]]:

@@ -7,7 +7,7 @@ from arno.dialects.base import Dialect, Headers, Stamp
 from arno.engine.call import Call
 from arno.engine.prices import charge
 from arno.exchange.machine import Exchange, Limits
-from arno.exchange.writers import Encode, Restamp, Verbatim, Writer
+from arno.exchange.writers import Encode, Passing, Restamp, Verbatim, Writer
 from arno.ledger.money import format_usd
 from arno.ledger.price import PriceTable
 from arno.providers import Candidate
@@ -41,14 +41,16 @@ class Plan:
 
     def exchange(self, limits: Limits, key: str | None) -> Exchange:
         """The machine that reads the answer and writes the client's bytes; key: as in `request`."""
+        writer = self._writer()
         return Exchange(
             self._dialect,
-            self._writer(),
+            writer,
             streamed=self._call.envelope.stream,
             spare=self._encode,
             finish_optional=self._candidate.endpoint.finish_optional,
             limits=limits,
             secret=key,
+            passing=writer,
         )
 
     def request(self, key: str | None) -> HttpRequest:
@@ -78,7 +80,7 @@ class Plan:
         nano = charge(usage, self._candidate, served_by, at, self._prices).nano
         return None if nano is None else format_usd(nano)
 
-    def _writer(self) -> Writer:
+    def _writer(self) -> Passing:
         if self._candidate.endpoint.contract:
             return Verbatim(self._dialect, self._stamp)
         asked = self._call.envelope.include_usage

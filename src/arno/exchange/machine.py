@@ -32,9 +32,9 @@ from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.response import FinishReason
 from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
-from arno.dialects.base import Batch, Dialect, Headers
+from arno.dialects.base import Batch, Dialect, Glance, Headers
 from arno.exchange.masking import MARK, mask_document, mask_failure
-from arno.exchange.writers import Writer
+from arno.exchange.writers import Passing, Writer
 from arno.wire.errors import WireError
 from arno.wire.sse import SSEDecoder, SSEFrame
 
@@ -93,7 +93,8 @@ class Seen(msgspec.Struct):
 
 class Exchange:
     """One attempt. streamed: a stream was asked for; spare: makes the writer for a whole answer
-    to that; secret: what the upstream was sent as its key, kept out of what it says of a failure.
+    to that; secret: what the upstream was sent as its key, kept out of what it says of a failure;
+    passing: the writer, where nobody asks for the events of a whole answer.
 
     Nothing here refers back to itself, so that an answer of any size is freed when it ends and
     not when the garbage collector comes by.
@@ -109,10 +110,12 @@ class Exchange:
         finish_optional: bool = False,
         limits: Limits = DEFAULT_LIMITS,
         secret: str | None = None,
+        passing: Passing | None = None,
     ) -> None:
         self.seen = Seen()
         self._dialect = dialect
         self._writer = writer
+        self._passing = passing
         self._spare = spare
         self._streamed = streamed
         self._limits = limits
@@ -274,6 +277,10 @@ class Exchange:
     def _end_whole(self) -> Step:
         body = b"".join(self._pieces)
         self._pieces.clear()
+        if self._passing is not None and not self._streamed:
+            glanced = self._dialect.glance(body)
+            if glanced is not None:
+                return self._pass(glanced, self._passing)
         response = self._dialect.decode_response(body, self._headers)
         if isinstance(response, Failure):
             return self.broken(response)
@@ -285,6 +292,16 @@ class Exchange:
             self._note(event)
         writer = self._spare() if self._streamed and self._spare else self._writer
         return Step(writer.whole(body, response), events, is_alive=True)
+
+    def _pass(self, glanced: Glance, writer: Passing) -> Step:
+        """A plain answer goes on as it came; no events are made of what nobody reads."""
+        seen = self.seen
+        seen.upstream_id, seen.model = _short(glanced.id), _short(glanced.model)
+        seen.served_by = _short(glanced.served_by)
+        seen.usage, seen.reason = glanced.usage, glanced.reasons[0]
+        seen.native_reason = _short(glanced.native_reason)
+        seen.output = seen.complete = True
+        return Step(writer.glanced(glanced), (), is_alive=True)
 
 
 def _short(name: str | None) -> str | None:

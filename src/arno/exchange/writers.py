@@ -16,7 +16,7 @@ from arno.canon.events import PartDelta, ResponseEnd, Slot, StreamError
 from arno.canon.response import Response
 from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
-from arno.dialects.base import Batch, Dialect, Pricer, Stamp
+from arno.dialects.base import Batch, Dialect, Glance, Pricer, Stamp, StreamRestamper
 
 
 class Writer(Protocol):
@@ -28,6 +28,14 @@ class Writer(Protocol):
 
     def whole(self, body: bytes, response: Response) -> bytes:
         """What the client is sent for a whole answer."""
+        ...
+
+
+class Passing(Writer, Protocol):
+    """A writer of the upstream's own dialect: it may be given an answer only glanced at."""
+
+    def glanced(self, glanced: Glance) -> bytes:
+        """What the client is sent for it."""
         ...
 
 
@@ -59,6 +67,10 @@ class Verbatim:
         """The body itself."""
         return body
 
+    def glanced(self, glanced: Glance) -> bytes:
+        """The body itself."""
+        return glanced.body
+
 
 def _no_price(usage: Usage, served_by: str | None) -> str | None:
     """A failing document is never priced."""
@@ -82,15 +94,25 @@ class Restamp:
         self._dialect = dialect
         self._stamp = stamp
         self._pricer = pricer
-        self._stream = dialect.stream_restamper(stamp, pricer, include_usage=include_usage)
+        self._include_usage = include_usage
+        self._stream: StreamRestamper | None = None
 
     def batch(self, batch: Batch) -> bytes:
         """The restamped frames."""
+        if self._stream is None:
+            # Not before it is needed: a whole answer needs none.
+            self._stream = self._dialect.stream_restamper(
+                self._stamp, self._pricer, include_usage=self._include_usage
+            )
         return self._stream.feed(batch)
 
     def whole(self, body: bytes, response: Response) -> bytes:
         """The restamped document."""
         return self._dialect.restamp_response(body, response, self._stamp, self._pricer)
+
+    def glanced(self, glanced: Glance) -> bytes:
+        """The restamped document, its messages as they came."""
+        return self._dialect.restamp_glanced(glanced, self._stamp, self._pricer)
 
 
 class Encode:

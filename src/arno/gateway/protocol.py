@@ -59,7 +59,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._pending = 0
         self._moved = False
         self._target = 0
-        self._in_body = False
+        self._in_head = self._in_body = False
         self._wait_for_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -81,13 +81,13 @@ class BoundedProtocol(HttpToolsProtocol):
         self._pending = 0 if self._moved else self._pending + len(data)
         if self._pending > MAX_PENDING:
             self._refuse(431, "The request's headers are too large", "headers_too_large")
-        elif not self._in_body and not self._busy():
+        elif self._in_head or not (self._in_body or self._busy()):
             # Also after bytes that begin no head: they have ended the keep-alive timer.
             self._wait_for_head()
 
     def on_message_begin(self) -> None:
         """A head begins; `data_received` waits for its end, unless that came with it."""
-        self._target = 0
+        self._target, self._in_head = 0, True
         super().on_message_begin()
 
     def on_url(self, url: bytes) -> None:
@@ -104,7 +104,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """A head has come."""
         self._stop_timer()
         super().on_headers_complete()
-        self._in_body = self._moved = True
+        self._in_head, self._in_body, self._moved = False, True, True
 
     def on_body(self, body: bytes) -> None:
         """A piece of a body."""

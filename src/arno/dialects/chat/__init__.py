@@ -8,6 +8,7 @@ from arno.canon.request import Request
 from arno.canon.response import Response
 from arno.dialects.base import (
     Envelope,
+    Glance,
     Headers,
     Pricer,
     Stamp,
@@ -15,7 +16,7 @@ from arno.dialects.base import (
     StreamEncoder,
     StreamRestamper,
 )
-from arno.dialects.chat import answer, envelope, failures, request, restamp
+from arno.dialects.chat import answer, envelope, failures, glance, request, restamp
 from arno.dialects.chat.chunks import DONE, HEARTBEAT, error_chunk
 from arno.dialects.chat.stream_decode import ChatStreamDecoder
 from arno.dialects.chat.stream_encode import ChatStreamEncoder
@@ -48,6 +49,14 @@ class ChatDialect:
     def decode_response(self, body: bytes, headers: Headers = ()) -> Response | Failure:
         """A whole answer."""
         return answer.decode_response(body, headers)
+
+    def glance(self, body: bytes) -> Glance | None:
+        """A look at a plain whole answer."""
+        return glance.glance(body)
+
+    def restamp_glanced(self, glanced: Glance, stamp: Stamp, pricer: Pricer) -> bytes:
+        """Such an answer with the stamp written in."""
+        return glance.restamp_glanced(glanced, stamp, pricer)
 
     def encode_response(self, response: Response) -> tuple[Json, tuple[Loss, ...]]:
         """The whole answer as a document, and what was lost."""

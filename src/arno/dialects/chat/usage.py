@@ -31,20 +31,22 @@ PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
 
 def count(value: Json) -> int | None:
     """A token count, or None for anything that is not a non-negative whole number."""
+    if type(value) is int:
+        return value if value >= 0 else None
     if isinstance(value, bool):
         return None
     if isinstance(value, Decimal) and value == value.to_integral_value():
         value = int(value)
-    return value if isinstance(value, int) and value >= 0 else None
+        return value if value >= 0 else None
+    return None
 
 
 def _find(document: Mapping[str, Json], places: tuple[tuple[str, ...], ...]) -> int | None:
     for place in places:
-        value: Json = document
-        for key in place:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        number = count(value)
-        if number is not None:
+        value = document.get(place[0])
+        if len(place) == 2:
+            value = value.get(place[1]) if isinstance(value, dict) else None
+        if value is not None and (number := count(value)) is not None:
             return number
     return None
 
