@@ -5,24 +5,36 @@ import random
 import stat
 import subprocess
 import sys
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from arno.cassette.govcr import load
-from arno.cassette.model import Cassette, End
+from arno.cassette.govcr import dump, load
+from arno.cassette.model import Cassette, End, Style
 from arno.cassette.recordings import built_in
 from arno.cassette.redact import dump_redacted
 from arno.cassette.timing import chunks_of
 from arno.transport.base import HttpRequest
+from arno.transport.live import LivePool
 from arno.transport.record import RecordTransport
 from arno.transport.recorder import Recorder, RecordingIncomplete
 from arno.transport.replay import ReplayTransport
 from tests.transport.replaying import FakeTime, read_chunks, recording
-from tests.transport.running import pool, post, read_all, within
+from tests.transport.running import post, read_all, within
 from tests.transport.upstream import Script, ScriptedUpstream
 
 SOURCE = Path(__file__).parents[2] / "src"
+
+
+@asynccontextmanager
+async def undecoding_pool():
+    """A live transport that leaves bodies as they come, as the recording server's does."""
+    live = LivePool(decode=False)
+    try:
+        yield live
+    finally:
+        await live.aclose()
 
 
 def items(count, **changed):
@@ -125,13 +137,13 @@ def test_what_looks_like_a_credential_is_left_out_and_told_without_being_shown(t
 
 
 @pytest.mark.parametrize(("encoding", "kept"), [("gzip", 0), (" Identity", 1), ("", 1)])
-def test_an_answer_that_is_encoded_unasked_is_left_out_and_told(tmp_path, encoding, kept):
+def test_an_answer_that_cannot_be_decoded_is_left_out_and_told(tmp_path, encoding, kept):
     """It could not be replayed: a replay gives bodies without an encoding."""
     path = tmp_path / "a.yaml"
 
     async def scenario():
         answer = Script([b"{}"], headers=[("content-encoding", encoding)])
-        async with ScriptedUpstream([answer]) as upstream, pool() as live:
+        async with ScriptedUpstream([answer]) as upstream, undecoding_pool() as live:
             recorder = Recorder(path)
             await read_all(await RecordTransport(live, recorder).send(post(upstream.url)))
             return recorder
@@ -214,3 +226,42 @@ def test_a_recording_of_a_replay_is_the_recording(tmp_path):
         times = [chunk.at_ns for chunk in chunks_of(one)]
         assert [chunk.at_ns for chunk in chunks_of(other)] == pytest.approx(times, abs=2000)
         assert other.wire.end is one.wire.end is End.EOF
+
+
+# ---------------------------------------------------------------- many, and more
+
+
+def test_a_long_recording_costs_what_it_holds_and_is_the_writers_file(tmp_path):
+    """Requests that end in any order, beyond the size from which a hidden copy is kept."""
+    path = tmp_path / "a.yaml"
+    recorded = [
+        recording((1, b"data: %d\n\n" % n + b"x" * 9000), number=n, body=b'{"n":%d}' % n)
+        for n in range(120)
+    ]
+    order = sorted(recorded, key=lambda item: item.id + random.Random(item.id).randrange(8))
+    recorder = Recorder(path, timing=True, extra={"x_recorder": {"name": "arno"}})
+    for item in order:
+        recorder(item)
+    whole = dump_redacted(Cassette(tuple(recorded), extra={"x_recorder": {"name": "arno"}}))
+    assert path.read_bytes() == whole
+    recorder.close()
+    assert path.read_bytes() == whole
+    assert [entry.name for entry in tmp_path.iterdir()] == ["a.yaml"]
+
+
+@pytest.mark.parametrize("style", [Style(), Style(indent=4, compact=False), Style(indent=4)])
+def test_a_cassette_is_gone_on_with_in_its_style(tmp_path, style):
+    path = tmp_path / "a.yaml"
+    old = Cassette(tuple(items(2)), extra={"x_note": {"by": "hand"}}, style=style)
+    path.write_bytes(dump(old))
+    with Recorder(path, timing=True, onto=load(path.read_bytes())) as recorder:
+        recorder(recording((1, b"more"), number=0, body=b'{"more":1}'))
+        assert recorder.count == 1
+    again = load(path.read_bytes())
+    assert (again.style, again.extra) == (style, old.extra)
+    assert [item.request.body for item in again.interactions] == [
+        b'{"n":0}',
+        b'{"n":1}',
+        b'{"more":1}',
+    ]
+    assert path.read_bytes().startswith(dump(old).partition(b"x_note")[0])

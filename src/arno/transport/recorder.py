@@ -1,19 +1,14 @@
 """The recorder: finished interactions to a go-vcr file that is complete after each of them (R39).
 
-The file is replaced as a whole (written beside it, then renamed), so that whoever reads it finds a
-cassette, and a process that ends early leaves every interaction that had ended. An interaction is
-turned into text once; a save joins the texts. Faults of the recording never reach the traffic: they
-are told at the end, by `close`.
+The file is whole whenever somebody reads it, and holds every interaction that had ended when a
+process ends early (`arno.transport.growing_file`); a save costs what it adds. Faults of the
+recording never reach the traffic: they are told at the end, by `close`.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
-import stat
-from bisect import insort
+from bisect import bisect
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -22,9 +17,18 @@ import msgspec
 
 from arno.cassette.errors import CassetteError
 from arno.cassette.govcr import dump
-from arno.cassette.model import Cassette, End, Interaction, Tree
+from arno.cassette.model import (
+    Cassette,
+    End,
+    Interaction,
+    RecordedRequest,
+    RecordedResponse,
+    Style,
+    Tree,
+)
 from arno.cassette.redact import dump_redacted
 from arno.cassette.rules import DEFAULT, Redaction
+from arno.transport.growing_file import GrowingFile
 
 MAX_FILE: Final = 64 * 1024 * 1024
 """Bytes of one cassette; what does not fit is a problem, told by `Recorder.close`."""
@@ -33,9 +37,7 @@ MAX_PROBLEMS: Final = 20
 """How many problems are kept."""
 
 _EMPTY: Final = dump(Cassette())
-_HEAD: Final = _EMPTY.removesuffix(b" []\n") + b"\n"
-_FIRST: Final = b"- id: 0\n"
-_PRIVATE: Final = 0o600
+_NUMBER: Final = b"id: 0\n"
 _BASE_ENDS: Final = ("", "/", "?")
 
 
@@ -53,7 +55,9 @@ class Recorder:
     Interactions stand in the order of their requests (`id`). `timing`: keep chunk times in
     `x_wire`; without it only an answer that did not end well has one, since it must not replay as
     complete. `rename_urls`: base URLs, without a slash at their end, and what is written in their
-    place. `extra`: root keys written behind the interactions. Use `with`, or `close` at the end.
+    place. `extra`: root keys written behind the interactions. `onto`: a cassette that is gone on
+    with; what it holds comes first and is written as it is, in its style. Calls come from one
+    thread at a time. Use `with`, or `close` at the end.
     """
 
     def __init__(
@@ -63,23 +67,35 @@ class Recorder:
         timing: bool = False,
         rename_urls: Mapping[str, str] | None = None,
         extra: Mapping[str, Tree] | None = None,
+        onto: Cassette | None = None,
         redaction: Redaction = DEFAULT,
         max_file: int = MAX_FILE,
     ) -> None:
         self.path = Path(path)
+        before = Cassette() if onto is None else onto
         self._timing = timing
         self._rename_urls = dict(rename_urls or {})
-        self._tail = dump_redacted(Cassette(extra=dict(extra or {}))).removeprefix(_EMPTY)
+        self._style = before.style
+        root = {**before.extra, **(extra or {})}
+        self._tail = dump_redacted(Cassette(extra=root, style=self._style)).removeprefix(_EMPTY)
         self._redaction = redaction
+        self._file = GrowingFile(self.path)
+        head, self._dash = _frame(self._style)
+        self._order: list[int] = []
+        self._pieces: list[bytes] = [head]
         self._room = max_file
-        self._texts: list[tuple[int, int, bytes]] = []
         self._refused: list[str] = []
         self._unwritten: str | None = None
+        self.cut = 0
+        """How many of the interactions that were added have no end."""
+        for item in before.interactions:
+            self._insert(-1, self._item(dump(Cassette((item,), style=self._style))))
+        self._before = len(self._order)
 
     @property
     def count(self) -> int:
-        """How many interactions are kept."""
-        return len(self._texts)
+        """How many interactions were added."""
+        return len(self._order) - self._before
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -90,16 +106,21 @@ class Recorder:
     def __call__(self, interaction: Interaction) -> None:
         """Add one interaction and save. Never raises: the traffic must go on."""
         try:
-            self._add(interaction)
+            same = self._add(interaction)
         except CassetteError as error:
-            if len(self._refused) < MAX_PROBLEMS:
-                self._refused.append(str(error))
+            self.refuse(str(error))
         else:
-            self._save()
+            self._save(same)
+
+    def refuse(self, problem: str) -> None:
+        """Note that something is missing from the recording; the `on_problem` of a transport."""
+        if len(self._refused) < MAX_PROBLEMS:
+            self._refused.append(problem)
 
     def close(self) -> None:
         """Write the file even if nothing was recorded. Raises RecordingIncomplete."""
-        self._save()
+        self._save(len(self._pieces))
+        self._file.close()
         if self.problems:
             raise RecordingIncomplete(self.path, self.problems)
 
@@ -116,14 +137,30 @@ class Recorder:
         if kind is None:
             self.close()
 
-    def _add(self, interaction: Interaction) -> None:
+    def _add(self, interaction: Interaction) -> int:
+        """Put an interaction in its place. Gives how many pieces before it stay as they are."""
         _refuse_encoded(interaction)
         text = self._text(interaction)
         if len(text) > self._room:
             raise CassetteError(f"interaction {interaction.id} does not fit: the file is full")
+        wire = interaction.wire
+        self.cut += wire is not None and wire.end is not End.EOF
+        return self._insert(interaction.id, text)
+
+    def _insert(self, order: int, text: bytes) -> int:
+        """Number a text by its place, and those behind it anew."""
         self._room -= len(text)
-        # The second member keeps the order of arrival among requests of the same number.
-        insort(self._texts, (interaction.id, len(self._texts), text))
+        place = bisect(self._order, order)
+        self._order.insert(place, order)
+        texts = [text, *(piece.partition(b"\n")[2] for piece in self._pieces[place + 1 :])]
+        self._pieces[place + 1 :] = [
+            b"%bid: %d\n%b" % (self._dash, number, one) for number, one in enumerate(texts, place)
+        ]
+        return place + 1 if len(self._order) > 1 else 0
+
+    def _item(self, data: bytes) -> bytes:
+        """The one interaction of a file, behind its number."""
+        return data.partition(_NUMBER)[2]
 
     def _text(self, interaction: Interaction) -> bytes:
         """The interaction as it stands in the file, behind its number."""
@@ -135,11 +172,11 @@ class Recorder:
         )
         written = msgspec.structs.replace(interaction, request=request, wire=wire)
         try:
-            data = dump_redacted(Cassette((written,)), self._redaction)
+            data = dump_redacted(Cassette((written,), style=self._style), self._redaction)
         except CassetteError as error:
             # The error's own number is that of a file with one interaction.
             raise CassetteError(f"request {interaction.id}: {error}") from error
-        return data.removeprefix(_HEAD + _FIRST)
+        return self._item(data)
 
     def _renamed(self, url: str) -> str:
         for old, new in self._rename_urls.items():
@@ -149,18 +186,23 @@ class Recorder:
                 return new + rest
         return url
 
-    def _save(self) -> None:
+    def _save(self, same: int) -> None:
         """Write the file; a write that fails is made good by the next one."""
-        items = b"".join(
-            b"- id: %d\n%b" % (place, text) for place, (_, _, text) in enumerate(self._texts)
-        )
-        data = (_HEAD + items if items else _EMPTY) + self._tail
+        pieces = self._pieces if self._order else [_EMPTY]
         try:
-            _replace(self.path, data)
+            self._file.save(pieces, self._tail, same)
         except OSError as error:
             self._unwritten = f"cannot write the file: {error.strerror}"
         else:
             self._unwritten = None
+
+
+def _frame(style: Style) -> tuple[bytes, bytes]:
+    """How a file of this style begins, and what stands before the number of an interaction."""
+    nothing = Interaction(0, RecordedRequest("", ""), RecordedResponse("", 0))
+    before = dump(Cassette((nothing,), style=style)).partition(_NUMBER)[0]
+    lines = before.splitlines(keepends=True)
+    return b"".join(lines[:-1]), lines[-1]
 
 
 def _refuse_encoded(interaction: Interaction) -> None:
@@ -175,27 +217,3 @@ def _refuse_encoded(interaction: Interaction) -> None:
 
 def _encodes(value: str) -> bool:
     return value.strip().lower() not in ("", "identity")
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Put `data` in the place of the file in one step. A new file is for its owner alone, since
-    recordings hold conversations; one that was there keeps its mode.
-    """
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE)
-    try:
-        with open(handle, "wb") as file:
-            file.write(data)
-        beside.chmod(_mode_of(path))
-        os.replace(beside, path)
-    except BaseException:
-        with suppress(OSError):
-            beside.unlink()
-        raise
-
-
-def _mode_of(path: Path) -> int:
-    try:
-        return stat.S_IMODE(path.stat().st_mode)
-    except FileNotFoundError:
-        return _PRIVATE
