@@ -109,4 +109,5 @@ def _decoded(
 
 def _plain(response: RecordedResponse) -> RecordedResponse:
     """A response as Go has it after it undid the encoding."""
-    kept = {k: v for k, v in response.headers.items() if k not in
+    kept = {k: v for k, v in response.headers.items() if k not in _OF_ENCODED}
+    return msgspec.structs.replace(response, headers=kept, content_length=-1, uncompressed=True)
