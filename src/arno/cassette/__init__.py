@@ -10,6 +10,8 @@ difference  where two JSON values differ
 redact      what may be written at all
 rules       what is a secret by its name: the lists
 secrets     what looks like a secret by its value
+faults      scripted faults as values, and their text form
+fault_body  what faults make of a body
 secret_fields  where secrets stand in a body
 yaml_*      reading, scalar styles and layout, exactly as go-yaml has them
 errors      what is raised
@@ -19,6 +21,7 @@ from arno.cassette.canonical import Base, Ignore
 from arno.cassette.difference import Difference
 from arno.cassette.duration import format_duration, parse_duration
 from arno.cassette.errors import CassetteError, SecretFound
+from arno.cassette.faults import Fault, FaultSyntaxError, parse_faults
 from arno.cassette.govcr import dump, load
 from arno.cassette.match import Matcher, Miss, Near, Policy
 from arno.cassette.model import (
@@ -44,6 +47,8 @@ __all__ = [
     "Chunk",
     "Difference",
     "End",
+    "Fault",
+    "FaultSyntaxError",
     "Ignore",
     "Interaction",
     "Matcher",
@@ -65,6 +70,7 @@ __all__ = [
     "format_duration",
     "load",
     "parse_duration",
+    "parse_faults",
     "redact",
     "redact_interaction",
 ]
