@@ -90,11 +90,12 @@ REWRITES: dict[str, Rewrite] = {
 
 
 class Recording(msgspec.Struct, frozen=True):
-    """One interaction. rewrite: "" for a recording as it was made."""
+    """One interaction. rewrite: "" for a recording as it was made; url: where it was made."""
 
     id: str
     rewrite: str
     provider: str
+    url: str
     stream: bool
     status: int
     headers: dict[str, list[str]]
@@ -119,6 +120,7 @@ def _rows(name: str) -> Iterator[Recording]:
                 id=row["id"],
                 rewrite=row.get("pert") or "",
                 provider=row["provider"],
+                url=row["url"],
                 stream=row["body_kind"] == "sse",
                 status=row["status"],
                 headers=row["response_headers"] if name == RECORDED else {},
