@@ -6,8 +6,9 @@ journal changes nothing; sums are made by the database over integers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -77,11 +78,27 @@ def _exchange_entry(row: RowMapping) -> ExchangeEntry:
     return msgspec.convert(values, ExchangeEntry)
 
 
-@lru_cache(maxsize=8)
-def _insert_text(dialect: Dialect, table: Table) -> tuple[str, bool]:
-    """The statement as the driver takes it, and whether it takes values by position."""
+ROWS_AT_ONCE = 64
+"""Rows in one statement. The driver gives up the interpreter's lock for each statement, and an event
+loop that wants it then waits for a switch of threads: few long statements disturb least."""
+
+
+@lru_cache(maxsize=32)
+def _insert_text(dialect: Dialect, table: Table, count: int) -> tuple[str, bool]:
+    """The statement as the driver takes it for `count` rows, and whether values go by position."""
     compiled = INSERTS[dialect.name](table).compile(dialect=dialect)
-    return str(compiled), compiled.positional
+    text = str(compiled)
+    if compiled.positional and count > 1:
+        before, values, after = _split_values(text)
+        text = f"{before}{', '.join([values] * count)}{after}"
+    return text, compiled.positional
+
+
+def _split_values(text: str) -> tuple[str, str, str]:
+    """What stands before the one row of an insert statement, the row, and what follows it."""
+    before, word, rest = text.partition("VALUES ")
+    row, _, after = rest.partition(")")
+    return before + word, row + ")", after
 
 
 def _insert(connection: Connection, table: Table, rows: list[Values]) -> None:
@@ -90,14 +107,27 @@ def _insert(connection: Connection, table: Table, rows: list[Values]) -> None:
     Handed to the driver as they are: building each row's parameters through SQLAlchemy costs as
     much as the database's own work.
     """
-    if not rows:
-        return
-    text, by_position = _insert_text(connection.dialect, table)
-    if by_position:
-        connection.exec_driver_sql(text, rows)
-    else:
+    dialect = connection.dialect
+    _, by_position = _insert_text(dialect, table, 1)
+    if not by_position:
         names = table.columns.keys()
-        connection.exec_driver_sql(text, [dict(zip(names, row, strict=True)) for row in rows])
+        named = [dict(zip(names, row, strict=True)) for row in rows]
+        if named:
+            connection.exec_driver_sql(_insert_text(dialect, table, 1)[0], named)
+        return
+    for some in _groups(rows):
+        text, _ = _insert_text(dialect, table, len(some))
+        connection.exec_driver_sql(text, tuple(chain.from_iterable(some)))
+
+
+def _groups(rows: list[Values]) -> Iterator[list[Values]]:
+    """Rows in groups of the largest powers of two: few statements for the driver to know."""
+    start, size = 0, ROWS_AT_ONCE
+    while start < len(rows):
+        while size > len(rows) - start:
+            size //= 2
+        yield rows[start : start + size]
+        start += size
 
 
 def insert(connection: Connection, records: Iterable[LedgerRecord]) -> None:

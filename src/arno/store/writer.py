@@ -19,10 +19,10 @@ from arno.store.database import LOCK_WAIT_S, plain
 from arno.store.journal import Batch, Journal
 from arno.store.rows import insert
 
-BATCH = 200
+BATCH = 512
 """Records in one transaction."""
 
-LINGER_S = 0.05
+LINGER_S = 0.1
 """How long the first record of a group waits for others to share its transaction."""
 
 BACKOFF_S = (0.05, 2.0)
