@@ -26,11 +26,15 @@ _LOOKUP = 8
 _CHALLENGE = (("www-authenticate", "Bearer"),)
 
 
+Entry = tuple[str | None, str]
+"""A key's name, if it has one, and the key."""
+
+
 class KeyRing:
     """The client keys of one gateway; empty means that it serves this machine only."""
 
-    def __init__(self, entries: Iterable[tuple[str | None, str]], source: str = "keys") -> None:
-        """entries: (name or None, key). Raises SettingsError; its text never holds a key."""
+    def __init__(self, entries: Iterable[Entry], source: str = "keys") -> None:
+        """Raises SettingsError; its text never holds a key."""
         self._by_start: dict[bytes, tuple[bytes, str]] = {}
         for number, (name, key) in enumerate(entries, 1):
             _check(key, f"{source}, entry {number}")
@@ -44,6 +48,11 @@ class KeyRing:
 
     def __repr__(self) -> str:
         return f"KeyRing({len(self._by_start)} keys)"
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all keys, in order: their names, made-up ones for those without."""
+        return tuple(key_id for _, key_id in self._by_start.values())
 
     def key_id(self, credential: bytes) -> str | None:
         """The id of a presented key, None if it is not one of ours."""
@@ -93,22 +102,29 @@ def _bearer(value: bytes | None) -> bytes | None:
     return token.strip() if scheme.lower() == b"bearer" else b""
 
 
-def _parse(text: str, where: str) -> tuple[str | None, str]:
+def _parse(text: str, where: str) -> Entry:
     match = _ENTRY.fullmatch(text)
     if match is None:
         raise SettingsError(f"{where}: write `name:key` or the key alone, in printable ASCII")
     return match["name"], match["key"]
 
 
-def from_environment(environ: Mapping[str, str]) -> KeyRing:
-    """Keys of `ARNO_KEYS`: separated by commas, each `name:key` or the key alone."""
+def entries_of_environment(environ: Mapping[str, str]) -> list[Entry]:
+    """Keys of `ARNO_KEYS`: separated by commas, each `name:key` or the key alone.
+
+    Raises SettingsError.
+    """
     parts = [part.strip() for part in environ.get(KEYS_VARIABLE, "").split(",")]
     filled = [part for part in parts if part]
-    entries = [_parse(part, f"{KEYS_VARIABLE}, entry {n}") for n, part in enumerate(filled, 1)]
-    return KeyRing(entries, KEYS_VARIABLE)
+    return [_parse(part, f"{KEYS_VARIABLE}, entry {n}") for n, part in enumerate(filled, 1)]
 
 
-def from_file(path: Path) -> tuple[KeyRing, tuple[str, ...]]:
+def from_environment(environ: Mapping[str, str]) -> KeyRing:
+    """The keys of `ARNO_KEYS`. Raises SettingsError."""
+    return KeyRing(entries_of_environment(environ), KEYS_VARIABLE)
+
+
+def entries_of_file(path: Path) -> tuple[list[Entry], tuple[str, ...]]:
     """Keys of a file (one a line, `#` starts a comment line) and warnings for the operator.
 
     Raises SettingsError for a file that cannot be read or holds no key.
@@ -124,4 +140,10 @@ def from_file(path: Path) -> tuple[KeyRing, tuple[str, ...]]:
     if not entries:
         raise SettingsError(f"key file {path} holds no key")
     warning = f"key file {path} can be read by other users: chmod 600 it"
-    return KeyRing(entries, str(path)), ((warning,) if open_to_others else ())
+    return entries, ((warning,) if open_to_others else ())
+
+
+def from_file(path: Path) -> tuple[KeyRing, tuple[str, ...]]:
+    """The keys of a file, and warnings; see `entries_of_file`. Raises SettingsError."""
+    entries, warnings = entries_of_file(path)
+    return KeyRing(entries, str(path)), warnings

@@ -24,14 +24,16 @@ _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 class Problem(NamedTuple):
-    """line: 0 for what stands in no line of the file; place: file and line, or another origin."""
+    """line: 0 for what stands in no line of the file; place: file and line, another origin, or ""
+    where the text names it.
+    """
 
     line: int
     place: str
     text: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.text}"
+        return f"{self.place}: {self.text}" if self.place else self.text
 
 
 class ConfigError(LocalError):
@@ -57,25 +59,31 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
 
     def said(self, path: Path) -> bool:
         """Whether a value was given at all."""
-        return path in self.options or path in self.lines
+        return self._option(path) is not None or path in self.lines
 
     def origin(self, path: Path, otherwise: str = "default") -> str:
         """`arno.toml:12`, `option --port`, or `otherwise` for what nobody said."""
-        if path in self.options:
-            return f"option {self.options[path]}"
+        option = self._option(path)
+        if option is not None:
+            return f"option {option}"
         return f"{self.name}:{self.lines[path]}" if path in self.lines else otherwise
 
     def problem(self, path: Path, text: str) -> Problem:
         """A problem with the value at a path, or with what is missing there."""
         inner = path
-        while inner not in self.options and inner not in self.lines and inner:
+        while inner and not self.said(inner):
             inner = inner[:-1]
         place = self.origin(inner, self.name or "configuration")
         return Problem(self.lines.get(inner, 0), place, f"{dotted(path)}: {text}")
 
     def file(self, path: Path, text: str) -> FilePath:
         """A path that was said: the file's start from its folder, an option's from here."""
-        return FilePath(text) if path in self.options else self.folder / text
+        return FilePath(text) if self._option(path) is not None else self.folder / text
+
+    def _option(self, path: Path) -> str | None:
+        """The option that said the value at a path, or a part of which it is."""
+        ends = range(len(path), 0, -1)
+        return next((self.options[path[:n]] for n in ends if path[:n] in self.options), None)
 
 
 class Problems:

@@ -71,6 +71,10 @@ Port = Annotated[int, Rule("a port from 0 to 65535 (0: a free one)", _between(0,
 Deadline = Annotated[
     float, Rule(f"seconds, above 0 and at most {DAY_SECONDS}, or inf for no limit", _is_duration)
 ]
+Connect = Annotated[
+    float,
+    Rule(f"seconds, above 0 and at most {DAY_SECONDS}", lambda value: 0 < value <= DAY_SECONDS),
+]
 Seconds = Annotated[float, Rule(f"seconds from 0 to {DAY_SECONDS}", _between(0, DAY_SECONDS))]
 WholeSeconds = Annotated[
     int, Rule(f"whole seconds from 1 to {DAY_SECONDS}", _between(1, DAY_SECONDS))
@@ -163,7 +167,7 @@ class KeyTable(Table, frozen=True, kw_only=True):
 class DeadlinesTable(Table, frozen=True, kw_only=True):
     """What an upstream may take; see `arno.exchange.driver.Deadlines`."""
 
-    connect: Deadline | None = None
+    connect: Connect | None = None
     first: Deadline | None = None
     idle: Deadline | None = None
     total: Deadline | None = None
@@ -227,6 +231,7 @@ class LimitsTable(Table, frozen=True, kw_only=True):
     answer: Bytes | None = None
     connections: Connections | None = None
     waiting: Waiting | None = None
+    waiting_time: Connect | None = None
 
 
 class TlsTable(Table, frozen=True, kw_only=True):
