@@ -11,7 +11,10 @@ import asyncio
 import gc
 import logging
 import socket
-from collections.abc import Awaitable, Callable
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
 from types import FrameType
 
 import uvicorn
@@ -186,11 +189,53 @@ def run(
     inflight: the application's generations; log: where the server library's warnings go.
     """
     _quiet_collector()
+    with _logged(log, wall_ns):
+        return Server(app, settings, inflight, announce).serve_until_stopped()
+
+
+@contextmanager
+def beside(
+    app: AsgiApp,
+    settings: GatewaySettings,
+    *,
+    inflight: Inflight,
+    log: RequestLog,
+    wall_ns: Callable[[], int],
+) -> Iterator[str]:
+    """Serve `app` in a thread while the block runs; gives the URL. Leaving the block drains it.
+
+    Signals stay with the caller's thread. Raises SettingsError where it cannot listen.
+    """
+    urls: SimpleQueue[str] = SimpleQueue()
+    server = Server(app, settings, inflight, urls.put)
+
+    def serve() -> None:
+        try:
+            server.serve_until_stopped()
+        finally:
+            urls.put("")
+
+    thread = threading.Thread(target=serve, name="arno-server", daemon=True)
+    with _logged(log, wall_ns):
+        thread.start()
+        try:
+            url = urls.get()
+            if not url:
+                raise SettingsError("the server did not start")
+            yield url
+        finally:
+            server.stop()
+            thread.join()
+
+
+@contextmanager
+def _logged(log: RequestLog, wall_ns: Callable[[], int]) -> Iterator[None]:
+    """The server library's warnings go to the log while the block runs."""
     logger, handler = logging.getLogger("uvicorn"), _ServerLog(log, wall_ns)
     propagate, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
     try:
-        return Server(app, settings, inflight, announce).serve_until_stopped()
+        yield
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagate
