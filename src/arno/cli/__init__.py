@@ -23,6 +23,7 @@ VERBS: dict[str, str] = {
     "demo": "a recorded conversation through gateway, agent and ledger (no key, no network)",
     "serve": "the gateway",
     "replay": "a server that answers from cassettes",
+    "record": "a recorder between a program and its upstreams",
     "run": "ask a model, with tools, and print the answer as it arrives",
 }
 

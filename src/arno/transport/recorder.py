@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Final
@@ -27,8 +28,9 @@ from arno.cassette.model import (
     Tree,
 )
 from arno.cassette.redact import dump_redacted
-from arno.cassette.rules import DEFAULT, Redaction
+from arno.cassette.rules import DEFAULT, REPLACEMENT, Redaction
 from arno.transport.growing_file import GrowingFile
+from arno.version import VERSION
 
 MAX_FILE: Final = 64 * 1024 * 1024
 """Bytes of one cassette; what does not fit is a problem, told by `Recorder.close`."""
@@ -195,6 +197,24 @@ class Recorder:
             self._unwritten = f"cannot write the file: {error.strerror}"
         else:
             self._unwritten = None
+
+
+def recorder_note(wall_ns: int, redaction: Redaction = DEFAULT) -> dict[str, Tree]:
+    """The root key `x_recorder`: who wrote a file, when, and what was left out of it."""
+    moment = datetime.fromtimestamp(wall_ns // 1_000_000_000, UTC)
+    note: dict[str, Tree] = {
+        "name": "arno",
+        "version": VERSION,
+        "recorded_at": moment.isoformat().replace("+00:00", "Z"),
+        "redactions": {
+            "request_headers_kept": ", ".join(sorted(redaction.request_headers)),
+            "response_headers_kept": ", ".join(sorted(redaction.response_headers)),
+            "removed": "query parameters that name a key or token",
+            "replaced": "body fields that name one, and the request's own credentials anywhere",
+            "replacement": REPLACEMENT,
+        },
+    }
+    return {"x_recorder": note}
 
 
 def _frame(style: Style) -> tuple[bytes, bytes]:
