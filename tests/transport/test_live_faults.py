@@ -344,17 +344,22 @@ def reuse_with_unseen_bytes(run, queued: bool = False) -> bytes:
 
     `queued`: the second request already waits for the connection when the first one ends.
     """
-    gate = asyncio.Event()
+    start, gate = asyncio.Event(), asyncio.Event()
     scripts = [
-        Script.raw(OK + b"content-length: 4\r\n\r\n", b"good", gate, EVIL),
+        Script.raw(OK + b"content-length: 4\r\n\r\n", start, b"good", gate, EVIL),
         Script.json(b"next"),
     ]
 
     async def scenario(upstream: ThreadedUpstream):
         async with pool(max_connections_per_host=1) as live:
             first = await live.send(post(upstream.url))
-            descriptor = first._connection._transport.get_extra_info("socket").fileno()
+            [host] = live._hosts.values()
+            [connection] = host._connections
+            descriptor = connection._transport.get_extra_info("socket").fileno()
             second = asyncio.ensure_future(live.send(post(upstream.url))) if queued else None
+            while queued and not host._waiters:
+                await asyncio.sleep(0)
+            upstream.release(start)
             assert await read_all(first) == b"good"
             upstream.release(gate)
             # Blocks this event loop on purpose: it must not see the stray bytes by itself.
