@@ -9,12 +9,12 @@ import sys
 import time
 from pathlib import Path
 
-from arno.cli.serve import Plan, assemble, open_ledger
+from arno.cli.serve import assemble, open_ledger
 from arno.gateway import server
-from arno.gateway.keys import KeyRing
+from arno.gateway.config.load import Option, load
+from arno.gateway.config.resolve import resolve
 from arno.gateway.log import RequestLog
-from arno.gateway.settings import GatewaySettings
-from arno.transport.files import load_cassettes
+from arno.providers import load_catalogue
 
 GROUP_SECONDS = 0.02
 
@@ -44,14 +44,12 @@ class LateSink:
 
 def main():
     cassette, data = sys.argv[1:3]
-    settings = GatewaySettings()
     sink = open_ledger(Path(data))
-    plan = Plan(
-        cassettes=load_cassettes([cassette]), scale=1.0, settings=settings, keys=KeyRing(())
-    )
+    recording = Option(("replay", "cassettes"), "--cassette", [cassette])
+    config = resolve(load(None, (recording,)), {}, load_catalogue(), created=0)
     log = RequestLog(Nowhere())
-    app = assemble(plan, LateSink(sink) if "--mutant" in sys.argv else sink, log)
-    server.run(app, settings, inflight=app.gateway.inflight, log=log, wall_ns=time.time_ns)
+    app = assemble(config, LateSink(sink) if "--mutant" in sys.argv else sink, log)
+    server.run(app, config.settings, inflight=app.gateway.inflight, log=log, wall_ns=time.time_ns)
 
 
 if __name__ == "__main__":

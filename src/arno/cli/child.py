@@ -18,7 +18,7 @@ class ChildError(Exception):
 
 
 class GatewayChild:
-    """`arno serve` on a free loopback port; a context manager that ends it.
+    """`arno serve` on a free loopback port, over recordings alone; a context manager that ends it.
 
     url: where it listens, read from its first line. Its log goes to `gateway.log` in `folder`. It
     holds the child's standard input, so the child ends when this process does, however it ends.
@@ -32,6 +32,8 @@ class GatewayChild:
 
     def __enter__(self) -> GatewayChild:
         command = [sys.executable, "-m", "arno", "serve", "--port", "0", "--until-stdin-ends"]
+        # The user's own configuration and providers have no part in this.
+        command += ["--config", os.devnull, "--offline"]
         log = self._folder / "gateway.log"
         # Keys of the user's own gateway would lock this one's only client out.
         environ = {name: value for name, value in os.environ.items() if name != "ARNO_KEYS"}

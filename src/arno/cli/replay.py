@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "cassettes", nargs="+", metavar="FILE_OR_FOLDER", help="recordings to answer from"
     )
-    add_scale(parser, default=1.0)
+    add_scale(parser)
     add_address(parser)
     parser.add_argument(
         "--public",

@@ -1,66 +1,56 @@
-"""`arno serve`: the gateway over recorded models, with its ledger."""
+"""`arno serve`: the gateway over live providers and recorded models, with its ledger."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-import time
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import msgspec
-
-from arno.cassette.index import NamedCassette
-from arno.cassette.recordings import built_in
+from arno.cli.configuration import configuration, ledger_folder
 from arno.cli.options import (
     ENVIRON,
     DataFolderError,
     add_address,
+    add_config,
     add_scale,
-    data_folder,
     folder,
 )
 from arno.cli.watch import stop_with_stdin
 from arno.engine import Engine
+from arno.engine.engine import EngineSettings
 from arno.engine.prices import price_table
-from arno.gateway import keys, server
+from arno.gateway import server
 from arno.gateway.app import GatewayApp, create_app
-from arno.gateway.keys import KeyRing
+from arno.gateway.config.resolve import Config, deadlines_of
+from arno.gateway.config.upstreams import LIVE
 from arno.gateway.log import RequestLog
-from arno.gateway.settings import GatewaySettings
 from arno.ledger.ports import Sink, SinkError
-from arno.providers import load_catalogue
+from arno.providers.catalogue import REPLAY
 from arno.store.sink import StoreSink
-from arno.transport.files import load_cassettes
+from arno.transport.live import LivePool
 from arno.transport.replay import ReplayTransport
 
-REPLAY = "replay"
 LEDGER = "ledger.db"
 JOURNAL = "journal"
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """What to serve: cassettes, at which pace, to whom."""
-
-    cassettes: tuple[NamedCassette, ...]
-    scale: float
-    settings: GatewaySettings
-    keys: KeyRing
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of this verb."""
-    add_address(parser)
+    """The options of this verb; what is given goes before the configuration."""
+    add_config(parser)
+    add_address(parser, host=None, port=None)
     parser.add_argument(
         "--cassette",
         action="append",
         metavar="FILE_OR_FOLDER",
         help="recordings to serve models from (default: the built-in one; may be repeated)",
     )
-    add_scale(parser, default=1.0)
+    add_scale(parser, default=None)
     parser.add_argument("--key-file", type=Path, help="client keys, one `name:key` a line")
     parser.add_argument(
         "--data", type=folder, help="folder of the ledger (default: ARNO_DATA or the user's)"
+    )
+    parser.add_argument(
+        "--offline", action="store_true", help="recorded models alone: no provider is asked"
     )
     parser.add_argument(
         "--until-stdin-ends",
@@ -68,34 +58,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="stop when standard input ends, for programs that start a gateway of their own",
     )
     parser.add_argument(
-        "--cors", action="store_true", help="let web pages call it (needs client keys)"
+        "--cors",
+        action="store_true",
+        default=None,
+        help="let web pages call it (needs client keys)",
     )
 
 
 def execute(options: argparse.Namespace) -> int:
     """Serve until a signal; the URL is the first line of standard output."""
+    config = configuration(options, ENVIRON)
+    place, _ = ledger_folder(config, ENVIRON)
     log = RequestLog()
-    plan = Plan(
-        cassettes=recordings(options.cassette),
-        scale=options.scale,
-        settings=GatewaySettings(host=options.host, port=options.port, cors=options.cors),
-        keys=client_keys(options.key_file, ENVIRON),
-    )
-    place = options.data or data_folder(ENVIRON)
     sink = open_ledger(place)
     try:
-        app = assemble(plan, sink, log)
+        app = assemble(config, sink, log)
 
         def announce(url: str) -> None:
             server.say(url)
-            models = ", ".join(app.gateway.catalogue.models) or "none"
-            print(f"arno: models: {models}; ledger: {place}", file=sys.stderr, flush=True)
+            print(f"arno: {summary(config, place)}", file=sys.stderr, flush=True)
             if options.until_stdin_ends:
                 stop_with_stdin()
 
         return server.run(
             app,
-            plan.settings,
+            config.settings,
             inflight=app.gateway.inflight,
             log=log,
             wall_ns=app.gateway.clock.wall_ns,
@@ -105,19 +92,17 @@ def execute(options: argparse.Namespace) -> int:
         sink.close()
 
 
-def recordings(paths: Iterable[str] | None) -> tuple[NamedCassette, ...]:
-    """The named cassettes, or the built-in one."""
-    return load_cassettes(paths) if paths else (built_in(),)
-
-
-def client_keys(key_file: Path | None, environ: Mapping[str, str]) -> KeyRing:
-    """Client keys of a file, else of the environment; warnings go to stderr."""
-    if key_file is None:
-        return keys.from_environment(environ)
-    ring, warnings = keys.from_file(key_file)
-    for warning in warnings:
-        print(f"arno: warning: {warning}", file=sys.stderr)
-    return ring
+def summary(config: Config, ledger: Path) -> str:
+    """What is served, for the operator: few models by name, many by number."""
+    models = config.catalogue.models
+    parts = [f"models: {', '.join(models) or 'none'}"]
+    if config.live:
+        providers = ", ".join(upstream.endpoint.slug for upstream in config.live)
+        parts = [f"providers: {providers}", f"models: {len(models)}"]
+    parts.append(f"ledger: {ledger}")
+    if config.source.name:
+        parts.append(f"configuration: {config.source.name}")
+    return "; ".join(parts)
 
 
 def open_ledger(folder: Path) -> StoreSink:
@@ -130,17 +115,42 @@ def open_ledger(folder: Path) -> StoreSink:
         raise DataFolderError(f"the ledger's folder {folder} cannot be used: {why}") from error
 
 
-def assemble(plan: Plan, sink: Sink, log: RequestLog) -> GatewayApp:
-    """The gateway's application over recorded models. Raises SettingsError."""
-    replay = ReplayTransport(plan.cassettes, scale=plan.scale)
-    catalogue = load_catalogue().only([REPLAY])
-    catalogue = catalogue.with_recorded(replay.index.models(), created=int(time.time()))
+def assemble(config: Config, sink: Sink, log: RequestLog) -> GatewayApp:
+    """The gateway's application. Raises SettingsError."""
+    replay = ReplayTransport(
+        [recording.cassette for recording in config.recordings], scale=config.scale
+    )
+    pool = LivePool(
+        config.connections,
+        config.ssl_context,
+        per_host=config.per_host,
+        proxies=config.proxies,
+    )
     engine = Engine(
-        catalogue=catalogue,
-        prices=price_table(catalogue),
-        transports={REPLAY: replay},
+        catalogue=config.catalogue,
+        prices=price_table(config.catalogue),
+        transports={REPLAY: replay, LIVE: pool},
         sink=sink,
+        upstream_key=config.upstream_key,
+        settings=engine_settings(config),
     )
     return create_app(
-        plan.settings, engine, catalogue, sink, keys=plan.keys, log=log, closers=[replay.aclose]
+        config.settings,
+        engine,
+        config.catalogue,
+        sink,
+        keys=config.keys,
+        log=log,
+        closers=[replay.aclose, pool.aclose],
+    )
+
+
+def engine_settings(config: Config) -> EngineSettings:
+    """Deadlines and bounds of the attempts."""
+    default = EngineSettings()
+    attempts = config.document.limits.attempts
+    return EngineSettings(
+        deadlines=deadlines_of(config.document.deadlines),
+        limits=config.limits,
+        max_attempts=default.max_attempts if attempts is None else attempts,
     )
