@@ -7,7 +7,7 @@ from arno.canon.usage import Usage
 from arno.dialects import DIALECTS
 from arno.engine.attempts import Attempt, Book, state_of
 from arno.engine.call import Call, Caller
-from arno.engine.prices import day_of, price_table
+from arno.engine.prices import Charger, day_of, price_table
 from arno.exchange.machine import Seen
 from tests.engine.harness import MODEL, catalogue_of, chat_body
 
@@ -38,6 +38,9 @@ def test_the_state_of_an_attempt(seen, cancelled, state):
     assert state_of(seen, cancelled=cancelled) == state
 
 
+PRICES = price_table(CATALOGUE)
+
+
 def book(*seen, cancelled=False):
     body = chat_body()
     call = Call(
@@ -49,7 +52,13 @@ def book(*seen, cancelled=False):
         created_ns=1_800_000_000_000_000_000,
     )
     attempts = [
-        Attempt(candidate, one, started_ns=1_800_000_000_000_000_000, started=10.0)
+        Attempt(
+            candidate,
+            one,
+            Charger(candidate, call.created_ns, PRICES),
+            started_ns=1_800_000_000_000_000_000,
+            started=10.0,
+        )
         for candidate, one in zip(CANDIDATES, seen, strict=False)
     ]
     made = Book(call=call, started=10.0, attempts=attempts)
@@ -59,7 +68,7 @@ def book(*seen, cancelled=False):
 
 
 def record(*seen, **options):
-    return book(*seen, **options).record(price_table(CATALOGUE), 12.5)
+    return book(*seen, **options).record(12.5)
 
 
 USED = Usage(input=10, output=5)
@@ -113,7 +122,7 @@ def test_times_are_milliseconds_and_unknown_ones_are_none():
 
 def test_the_outcome_says_what_the_ledger_says():
     kept = book(Seen(usage=USED, complete=True, served_by="Host"))
-    made = kept.record(price_table(CATALOGUE), 12.5)
+    made = kept.record(12.5)
     outcome = kept.outcome(made)
     entry = made.generation
     assert (outcome.state, outcome.status, outcome.attempts) == ("success", 200, 1)

@@ -6,7 +6,7 @@ import msgspec
 
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.engine.call import Call, Outcome
-from arno.engine.prices import charge
+from arno.engine.prices import Charger
 from arno.exchange.machine import Seen
 from arno.ledger.entry import (
     ExchangeEntry,
@@ -16,7 +16,6 @@ from arno.ledger.entry import (
     cost_fields,
     token_fields,
 )
-from arno.ledger.price import PriceTable
 from arno.ledger.settle import Charge
 from arno.providers import Candidate
 
@@ -28,6 +27,7 @@ class Attempt(msgspec.Struct):
 
     candidate: Candidate
     seen: Seen
+    charger: Charger
     started_ns: int
     started: float
     first_byte: float | None = None
@@ -75,19 +75,19 @@ class Book(msgspec.Struct):
         """The attempt whose answer the client got, or the last that failed."""
         return self.attempts[-1] if self.attempts else None
 
-    def record(self, prices: PriceTable, now: float) -> LedgerRecord:
+    def record(self, now: float) -> LedgerRecord:
         """The ledger record; `now` in seconds of the monotonic clock."""
-        charges = [self._charge(attempt, prices) for attempt in self.attempts]
+        charges = [a.charger(a.seen.usage, a.seen.served_by) for a in self.attempts]
         exchanges = tuple(
-            self._exchange(number, attempt, charge, now)
-            for number, (attempt, charge) in enumerate(zip(self.attempts, charges, strict=True), 1)
+            [
+                self._exchange(number, attempt, charge, now)
+                for number, (attempt, charge) in enumerate(
+                    zip(self.attempts, charges, strict=True), 1
+                )
+            ]
         )
         generation = self._generation(charges, now)
         return LedgerRecord(generation=generation, exchanges=exchanges)
-
-    def _charge(self, attempt: Attempt, prices: PriceTable) -> Charge:
-        seen = attempt.seen
-        return charge(seen.usage, attempt.candidate, seen.served_by, self.call.created_ns, prices)
 
     def state(self) -> State:
         """How the generation ended. refused: nothing was sent upstream."""
@@ -190,6 +190,8 @@ def _total(charges: list[Charge], *, answered: bool) -> Charge:
     if not charges:
         return Charge(nano=None, basis="unpriced")
     last = charges[-1]
+    if len(charges) == 1:
+        return last
     anomalies = tuple(dict.fromkeys(word for charge in charges for word in charge.anomalies))
     known = [(charge.nano, charge.basis) for charge in charges if charge.nano is not None]
     if not known or (answered and last.nano is None):
@@ -199,7 +201,7 @@ def _total(charges: list[Charge], *, answered: bool) -> Charge:
 
 
 def _ms(start: float, end: float) -> int:
-    return max(0, round((end - start) * 1000))
+    return round((end - start) * 1000) if end > start else 0
 
 
 def _maybe_ms(start: float, end: float | None) -> int | None:

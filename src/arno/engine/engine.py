@@ -155,7 +155,11 @@ class Generation:
         key = engine.upstream_key(candidate.endpoint.slug)
         exchange = plan.exchange(engine.settings.limits, key)
         attempt = Attempt(
-            candidate, exchange.seen, started_ns=clock.wall_ns(), started=clock.monotonic()
+            candidate,
+            exchange.seen,
+            plan.charger,
+            started_ns=clock.wall_ns(),
+            started=clock.monotonic(),
         )
         self.book.attempts.append(attempt)
         line = driver.Attempt(
@@ -274,7 +278,7 @@ class Generation:
         if self._settled is not None:
             return
         now = self._engine.clock.monotonic()
-        record = self.book.record(self._engine.prices, now)
+        record = self.book.record(now)
         self._settled = self.book.outcome(record)
         self._down.settled(self._settled)
         self._engine.sink.append(record)

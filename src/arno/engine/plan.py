@@ -5,7 +5,7 @@ from __future__ import annotations
 from arno.canon.usage import Usage
 from arno.dialects.base import Dialect, Headers, Stamp
 from arno.engine.call import Call
-from arno.engine.prices import charge
+from arno.engine.prices import Charger
 from arno.exchange.machine import Exchange, Limits
 from arno.exchange.writers import Encode, Passing, Restamp, Verbatim, Writer
 from arno.ledger.money import format_usd
@@ -36,7 +36,7 @@ class Plan:
         self._call = call
         self._candidate = candidate
         self._dialect = dialect
-        self._prices = prices
+        self.charger = Charger(candidate, call.created_ns, prices)
         self._stamp = stamp_for(call, candidate)
 
     def exchange(self, limits: Limits, key: str | None) -> Exchange:
@@ -76,8 +76,7 @@ class Plan:
 
     def price(self, usage: Usage, served_by: str | None) -> str | None:
         """Cost of `usage` in USD as plain text, None if no row knows it (a `Pricer`)."""
-        at = self._call.created_ns
-        nano = charge(usage, self._candidate, served_by, at, self._prices).nano
+        nano = self.charger(usage, served_by).nano
         return None if nano is None else format_usd(nano)
 
     def _writer(self) -> Passing:

@@ -6,13 +6,17 @@ the ledger an integer.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import date, timedelta
+from functools import lru_cache
 
 from arno.canon.usage import Usage
 from arno.ledger.money import parse_rate, parse_usd
 from arno.ledger.price import PriceRow, PriceTable
 from arno.ledger.settle import Charge, settle_cost
 from arno.providers import Candidate, Catalogue, Price
+
+_DAY_NS = 86_400 * 1_000_000_000
+_EPOCH = date(1970, 1, 1)
 
 
 def price_table(catalogue: Catalogue) -> PriceTable:
@@ -41,9 +45,40 @@ def charge(
     )
 
 
+class Charger:
+    """Charges the answer of one attempt; asked again for the same usage, it answers at once.
+
+    The client is shown a cost when its answer is stamped, the ledger books it a moment later.
+    """
+
+    __slots__ = ("_at_ns", "_candidate", "_last", "_prices", "_served_by", "_usage")
+
+    def __init__(self, candidate: Candidate, at_ns: int, prices: PriceTable) -> None:
+        """at_ns: wall clock, UTC since the epoch."""
+        self._candidate = candidate
+        self._at_ns = at_ns
+        self._prices = prices
+        self._usage: Usage | None = None
+        self._served_by: str | None = None
+        self._last: Charge | None = None
+
+    def __call__(self, usage: Usage | None, served_by: str | None) -> Charge:
+        """What `usage` costs when `served_by` served it, None: the endpoint itself."""
+        served_by = served_by or self._candidate.endpoint.name
+        if self._last is None or usage is not self._usage or served_by != self._served_by:
+            self._last = charge(usage, self._candidate, served_by, self._at_ns, self._prices)
+            self._usage, self._served_by = usage, served_by
+        return self._last
+
+
 def day_of(ns: int) -> str:
     """The UTC day of a wall clock time, as price rows name days."""
-    return datetime.fromtimestamp(ns // 1_000_000_000, UTC).date().isoformat()
+    return _day(ns // _DAY_NS)
+
+
+@lru_cache(maxsize=8)
+def _day(number: int) -> str:
+    return (_EPOCH + timedelta(days=number)).isoformat()
 
 
 def _price_row(price: Price) -> PriceRow:

@@ -35,13 +35,8 @@ class Clock(Protocol):
 class LoopClock:
     """The running event loop's time."""
 
-    def monotonic(self) -> float:
-        """As the Protocol says."""
-        return time.monotonic()
-
-    def wall_ns(self) -> int:
-        """As the Protocol says."""
-        return time.time_ns()
+    monotonic = staticmethod(time.monotonic)
+    wall_ns = staticmethod(time.time_ns)
 
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         """As the Protocol says."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import string
 import time
 from collections.abc import Callable
@@ -24,5 +24,5 @@ class Clock(msgspec.Struct, frozen=True):
 
 def generation_id(wall_ns: int) -> str:
     """A new id `gen-<unix seconds>-<20 alphanumerics>`: not to be guessed, sorted by time."""
-    tail = secrets.token_bytes(_TAIL).translate(_CHARACTERS).decode()
+    tail = os.urandom(_TAIL).translate(_CHARACTERS).decode()
     return f"gen-{wall_ns // 1_000_000_000}-{tail}"

@@ -112,10 +112,11 @@ class LedgerRecord(msgspec.Struct, frozen=True):
     exchanges: tuple[ExchangeEntry, ...] = ()
 
     def __post_init__(self) -> None:
-        strangers = {entry.generation_id for entry in self.exchanges} - {self.generation.id}
-        if strangers:
-            raise ValueError(f"exchanges of another generation: {sorted(strangers)}")
-        if len({entry.attempt for entry in self.exchanges}) != len(self.exchanges):
+        for entry in self.exchanges:
+            if entry.generation_id != self.generation.id:
+                raise ValueError(f"an exchange of another generation: {entry.generation_id}")
+        numbers = [entry.attempt for entry in self.exchanges]
+        if len(numbers) > 1 and len(set(numbers)) != len(numbers):
             raise ValueError(f"two exchanges with one attempt number: {self.generation.id}")
 
 
@@ -159,8 +160,8 @@ def token_fields(usage: Usage | None, *, estimated: bool = False) -> TokenFields
 
 
 def _written(usage: Usage) -> int | None:
-    parts = [n for n in (usage.cache_write_5m, usage.cache_write_1h) if n is not None]
-    return sum(parts) if parts else None
+    short, long = usage.cache_write_5m, usage.cache_write_1h
+    return long if short is None else short if long is None else short + long
 
 
 def cost_fields(charge: Charge) -> CostFields:

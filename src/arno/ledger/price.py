@@ -68,6 +68,10 @@ class Priced(msgspec.Struct, frozen=True):
 
 
 _Key = tuple[str, str, str | None]
+_Tiers = tuple[tuple[PriceRow, ...], ...]
+
+_KNOWN_PLACES = 4096
+"""How many (endpoint, host, model, day) are remembered; a client cannot make more of them."""
 
 
 class PriceTable:
@@ -75,6 +79,7 @@ class PriceTable:
 
     def __init__(self, rows: Iterable[PriceRow]) -> None:
         """Raises ValueError for two rows that would hold at the same time."""
+        self._known: dict[tuple[str, str, str | None, str], tuple[_Tiers, _Tiers]] = {}
         self._firm: dict[_Key, list[PriceRow]] = {}
         self._estimates: dict[_Key, list[PriceRow]] = {}
         for row in rows:
@@ -93,35 +98,55 @@ class PriceTable:
 
         A row of exactly this served_by wins over one for everyone. Estimates are not looked at.
         """
-        return _find(self._firm, (endpoint, model, served_by), at, input_tokens)
+        return _tier(self._rows(endpoint, served_by, model, at)[0], input_tokens)
 
     def estimate(
         self, endpoint: str, served_by: str | None, model: str, at: str, input_tokens: int = 0
     ) -> PriceRow | None:
         """As `lookup`, among the rows marked as estimates."""
-        return _find(self._estimates, (endpoint, model, served_by), at, input_tokens)
+        return _tier(self._rows(endpoint, served_by, model, at)[1], input_tokens)
+
+    def _rows(
+        self, endpoint: str, served_by: str | None, model: str, at: str
+    ) -> tuple[_Tiers, _Tiers]:
+        """Firm rows and estimates that hold on a day; the same few are asked for all the time."""
+        place = (endpoint, model, served_by, at)
+        known = self._known.get(place)
+        if known is None:
+            if len(self._known) >= _KNOWN_PLACES:
+                self._known.clear()
+            key = (endpoint, model, served_by)
+            known = _holding(self._firm, key, at), _holding(self._estimates, key, at)
+            self._known[place] = known
+        return known
 
 
 def _rank(row: PriceRow) -> tuple[str, int]:
     return row.valid_from, row.over_input
 
 
-def _find(
-    index: dict[_Key, list[PriceRow]], key: _Key, at: str, input_tokens: int
-) -> PriceRow | None:
+def _holding(index: dict[_Key, list[PriceRow]], key: _Key, at: str) -> _Tiers:
+    """For this host, and for everyone: the rows of the newest day, highest tier first."""
     endpoint, model, served_by = key
-    for who in dict.fromkeys((served_by, None)):
-        if row := _holding(index.get((endpoint, model, who), []), at, input_tokens):
-            return row
-    return None
+    return tuple(
+        _of_newest_day(index.get((endpoint, model, who), []), at)
+        for who in dict.fromkeys((served_by, None))
+    )
 
 
-def _holding(rows: list[PriceRow], at: str, input_tokens: int) -> PriceRow | None:
-    """Of rows sorted from the newest and highest tier down: the one that holds."""
+def _of_newest_day(rows: list[PriceRow], at: str) -> tuple[PriceRow, ...]:
+    """Of rows sorted from the newest down: those of the newest day that has come."""
     day = next((row.valid_from for row in rows if row.valid_from <= at), None)
-    tiers = (row for row in rows if row.valid_from == day)
-    # A prompt of 0 tokens is above no tier, and the lowest one has to take it.
-    return next((row for row in tiers if input_tokens > row.over_input or not row.over_input), None)
+    return tuple(row for row in rows if row.valid_from == day)
+
+
+def _tier(tiers: _Tiers, input_tokens: int) -> PriceRow | None:
+    for rows in tiers:
+        for row in rows:
+            # A prompt of 0 tokens is above no tier, and the lowest one has to take it.
+            if input_tokens > row.over_input or not row.over_input:
+                return row
+    return None
 
 
 def _fresh(total: int, read: int, written: int) -> tuple[int, bool]:
@@ -162,12 +187,10 @@ def _classes(
     return classes, anomalies
 
 
-_COUNTS = ("input", "output", "cache_read", "cache_write_5m", "cache_write_1h", "reasoning")
-
-
 def _negative(usage: Usage) -> bool:
-    counts = (getattr(usage, name) for name in _COUNTS)
-    return any(count is not None and count < 0 for count in counts)
+    total = min(usage.input or 0, usage.output or 0, usage.reasoning or 0)
+    cached = min(usage.cache_read or 0, usage.cache_write_5m or 0, usage.cache_write_1h or 0)
+    return total < 0 or cached < 0
 
 
 def price(usage: Usage, row: PriceRow) -> Priced:
@@ -182,10 +205,15 @@ def price(usage: Usage, row: PriceRow) -> Priced:
         unknown = ((UNKNOWN_INPUT, usage.input), (UNKNOWN_OUTPUT, usage.output))
         return Priced(None, missing=tuple(name for name, count in unknown if count is None))
     classes, anomalies = _classes(usage, row, usage.input, usage.output)
-    missing = tuple(name for name, tokens, rate in classes if tokens and rate is None)
+    total = 0
+    missing: list[str] = []
+    for name, tokens, rate in classes:
+        if rate is not None:
+            total += tokens * rate
+        elif tokens:
+            missing.append(name)
     if missing:
-        return Priced(None, missing, tuple(anomalies))
-    total = sum(tokens * rate for _, tokens, rate in classes if rate is not None)
+        return Priced(None, tuple(missing), tuple(anomalies))
     nano = divide_half_even(total, TOKENS_PER_RATE) + (row.request or 0)
     if nano > MAX_NANO:
         return Priced(None, anomaly=(*anomalies, BEYOND_BOUNDS))
