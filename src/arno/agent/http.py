@@ -127,7 +127,8 @@ class _Noted:
 
 def _headers(api_key: str | None, own: Mapping[str, str]) -> Headers:
     fields = {
-        "accept": "text/event-stream, application/json",
+        # As the official SDKs have it, for streams as well: so recordings of both are the same.
+        "accept": "application/json",
         "content-type": "application/json",
         "user-agent": USER_AGENT,
     }
