@@ -22,6 +22,8 @@ from arno.version import VERSION
 VERBS: dict[str, str] = {
     "demo": "a recorded conversation through gateway, agent and ledger (no key, no network)",
     "serve": "the gateway",
+    "check": "read the configuration and say what would be served",
+    "init": "write a commented configuration to start from",
     "replay": "a server that answers from cassettes",
     "record": "a recorder between a program and its upstreams",
     "run": "ask a model, with tools, and print the answer as it arrives",

@@ -17,11 +17,10 @@ from arno.cli.options import (
 )
 from arno.cli.watch import stop_with_stdin
 from arno.engine import Engine
-from arno.engine.engine import EngineSettings
 from arno.engine.prices import price_table
 from arno.gateway import server
 from arno.gateway.app import GatewayApp, create_app
-from arno.gateway.config.resolve import Config, deadlines_of
+from arno.gateway.config.resolve import Config
 from arno.gateway.config.upstreams import LIVE
 from arno.gateway.log import RequestLog
 from arno.ledger.ports import Sink, SinkError
@@ -132,7 +131,7 @@ def assemble(config: Config, sink: Sink, log: RequestLog) -> GatewayApp:
         transports={REPLAY: replay, LIVE: pool},
         sink=sink,
         upstream_key=config.upstream_key,
-        settings=engine_settings(config),
+        settings=config.engine,
     )
     return create_app(
         config.settings,
@@ -142,15 +141,4 @@ def assemble(config: Config, sink: Sink, log: RequestLog) -> GatewayApp:
         keys=config.keys,
         log=log,
         closers=[replay.aclose, pool.aclose],
-    )
-
-
-def engine_settings(config: Config) -> EngineSettings:
-    """Deadlines and bounds of the attempts."""
-    default = EngineSettings()
-    attempts = config.document.limits.attempts
-    return EngineSettings(
-        deadlines=deadlines_of(config.document.deadlines),
-        limits=config.limits,
-        max_attempts=default.max_attempts if attempts is None else attempts,
     )

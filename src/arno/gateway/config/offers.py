@@ -137,7 +137,7 @@ class Offers:
             return False
         if not upstream.on and not upstream.disabled:
             hint = off_hint(upstream.endpoint)
-            self._problems.add(reference.at, f"the provider {slug!r} is {hint}")
+            self._problems.add(reference.at, f"the provider {slug!r} is off: {hint}")
             return False
         return True
 
@@ -159,12 +159,12 @@ class Offers:
                 found[name] = target
         return found
 
-    def prices(self, tables: tuple[PriceTable, ...], catalogue: Catalogue) -> list[Price]:
-        """The price rows; their source is the file unless they name one.
+    def prices(self, tables: tuple[PriceTable, ...], catalogue: Catalogue) -> dict[Price, str]:
+        """The price rows and their places; their source is the file unless they name one.
 
         catalogue: with all models and providers, also those that are off.
         """
-        found: list[Price] = []
+        found: dict[Price, str] = {}
         seen: dict[Hashable, str] = {}
         for table in tables:
             row = self._price(table)
@@ -182,8 +182,7 @@ class Offers:
             if key in seen:
                 self._problems.add(table.at, f"{seen[key]} holds for the same")
                 continue
-            seen[key] = origin
-            found.append(row)
+            seen[key] = found[row] = origin
         return found
 
     def _price(self, table: PriceTable) -> Price | None:

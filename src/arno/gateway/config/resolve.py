@@ -18,6 +18,7 @@ from arno.canon.failure import LocalError
 from arno.cassette.errors import CassetteError
 from arno.cassette.index import NamedCassette, asked_models
 from arno.cassette.recordings import built_in
+from arno.engine.engine import EngineSettings
 from arno.exchange.driver import Deadlines
 from arno.exchange.machine import Limits
 from arno.gateway.config.clients import ClientKey, Clients
@@ -30,7 +31,7 @@ from arno.gateway.config.upstreams import Upstream, Upstreams
 from arno.gateway.errors import SettingsError
 from arno.gateway.keys import KeyRing
 from arno.gateway.settings import GatewaySettings, check_exposure
-from arno.providers import Candidate, Catalogue, CatalogueError, Model
+from arno.providers import Candidate, Catalogue, CatalogueError, Model, Price
 from arno.providers.catalogue import REPLAY
 from arno.transport.files import load_cassettes
 from arno.transport.host_pool import LiveLimits
@@ -53,6 +54,7 @@ _SERVER = {
 }
 """Keys of [server] and the members of `GatewaySettings` that they are."""
 
+_ATTEMPTS = {"attempts": "max_attempts"}
 _LIMITS = {"frame": "frame", "answer": "whole"}
 _CONNECTIONS = {
     "connections": "max_connections_per_host",
@@ -73,9 +75,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a gateway serves by.
 
     source: where values were said; data: the ledger's folder, None if the file names none; keys:
-    of clients; catalogue: with the providers that are on and the models of recordings; limits: of
-    one answer; connections: to one host; ssl_context: None for the system's authorities alone;
-    warnings: for the operator.
+    of clients; catalogue: with the providers that are on and the models of recordings; prices: the
+    file's rows (see `price_key`) and their places; connections: to one host; ssl_context: None for
+    the system's authorities alone; warnings: for the operator.
     """
 
     source: Source
@@ -86,9 +88,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     client_keys: tuple[ClientKey, ...]
     upstreams: Mapping[str, Upstream]
     catalogue: Catalogue
+    prices: Mapping[Price, str]
     recordings: tuple[Recording, ...]
     scale: float
-    limits: Limits
+    engine: EngineSettings
     connections: LiveLimits
     per_host: Mapping[str, LiveLimits]
     proxies: Proxies
@@ -161,6 +164,7 @@ class _Resolver:
         self._source = loaded.problems.source
         self._environ = environ
         self._secrets = Secrets(environ, loaded.problems)
+        self._prices: dict[Price, str] = {}
 
     def config(
         self, shipped: Catalogue, created: int, key_file: FilePath | None, *, offline: bool
@@ -183,9 +187,10 @@ class _Resolver:
             client_keys=client_keys,
             upstreams=upstreams,
             catalogue=self._catalogue(shipped, upstreams, recordings, created),
+            prices=self._prices,
             recordings=recordings,
             scale=1.0 if document.replay.scale is None else document.replay.scale,
-            limits=msgspec.structs.replace(Limits(), **_said(document.limits, _LIMITS)),
+            engine=_engine(document),
             connections=connections,
             per_host=self._per_host(upstreams, connections),
             proxies=self._proxies(),
@@ -253,7 +258,9 @@ class _Resolver:
             models = offers.models(document.model, known.models)
             known = known.extended(models=models).with_recorded(recorded, created=created)
             known = known.extended(models=[*_replayed(known, recorded), *models])
-            known = known.extended(prices=offers.prices(document.price, known))
+            prices = offers.prices(document.price, known)
+            self._prices = {price_key(row): origin for row, origin in prices.items()}
+            known = known.extended(prices=prices)
             replays = [slug for slug, row in known.endpoints.items() if row.transport == REPLAY]
             on = known.only([*(slug for slug, u in upstreams.items() if u.on), *replays])
             return on.extended(aliases=offers.aliases(document, on))
@@ -303,6 +310,20 @@ def _said(table: Table, names: Mapping[str, str]) -> dict[str, Any]:
     """What a table says, under the names that our settings have for it."""
     values = {ours: getattr(table, key) for key, ours in names.items()}
     return {name: value for name, value in values.items() if value is not None}
+
+
+def price_key(row: Price) -> Price:
+    """A price row without the names that the catalogue lists it under."""
+    return msgspec.structs.replace(row, endpoint="", model="")
+
+
+def _engine(document: Document) -> EngineSettings:
+    """Deadlines and bounds of attempts, without what is said of one provider or model."""
+    settings = EngineSettings(
+        deadlines=deadlines_of(document.deadlines),
+        limits=msgspec.structs.replace(Limits(), **_said(document.limits, _LIMITS)),
+    )
+    return msgspec.structs.replace(settings, **_said(document.limits, _ATTEMPTS))
 
 
 def _connections(document: Document) -> LiveLimits:

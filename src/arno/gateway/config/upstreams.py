@@ -110,7 +110,7 @@ class Upstreams:
             here, address = self._placed(row)
             here = self._with(here, table)
         if table.enabled is False:
-            why = f"off by {origin((*table.at, 'enabled'))}"
+            why = "switched off"
             return Upstream(endpoint=here, on=False, origin=why, disabled=True, table=table)
         key = self._referred(table) if self._refers(table) else self._key_of(row)
         if not self._refers(table) and not usable(row, self._environ):
@@ -142,7 +142,7 @@ class Upstreams:
         return Upstream(
             endpoint=self._with(row, table),
             on=not disabled,
-            origin=f"off by {origin((*table.at, 'enabled'))}" if disabled else origin(table.at),
+            origin="switched off" if disabled else origin(table.at),
             address=origin((*table.at, "base_url")),
             key=self._referred(table) if self._refers(table) and not disabled else None,
             disabled=disabled,
@@ -175,4 +175,4 @@ class Upstreams:
 def off_hint(row: Endpoint) -> str:
     """What would switch a shipped row on."""
     names = row.key_names if row.base_url_env is None or not row.anonymous else (row.base_url_env,)
-    return f"off: set {' or '.join(names)}"
+    return f"set {' or '.join(names)}"
