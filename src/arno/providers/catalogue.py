@@ -23,7 +23,7 @@ import msgspec
 
 from arno.providers.environment import Environment, placed, switched_on
 from arno.providers.load import GIVEN, CatalogueError, Facts, Tables, check, read, shipped
-from arno.providers.naming import Names, borrow, spread
+from arno.providers.naming import Names, borrow, spread, unlisted_id
 from arno.providers.rows import Endpoint, Model, Price, Row
 
 REPLAY = "replay"
@@ -189,29 +189,34 @@ class Catalogue:
                 raise CatalogueError(f"alias {name!r} names {target!r}, which nobody serves")
 
     def with_estimates(self, models: Iterable[Model], prices: Iterable[Price]) -> Catalogue:
-        """This catalogue with guesses where it has no rows of its own.
+        """This catalogue with guesses where it has no rows of its own; they replace older guesses.
 
-        A model that is listed, under this id or another one of the same endpoint, stays as it is.
+        A model is listed under the id that it would have here if no file listed it, once for all
+        endpoints that give it the same id. One that is listed, under this id or another one of the
+        same endpoint, stays as it is.
         """
-        new = [row for model in models if (row := self._unknown_part(model)) is not None]
-        kept = [row for row in prices if row.estimate and row.endpoint in self.known]
+        new: dict[str, Model] = {}
+        for model in models:
+            for slug, there in model.served.items():
+                endpoint = self.known.get(slug)
+                if endpoint is not None and not self._names.lists(slug, there):
+                    self._guess(new, model, endpoint, there)
         older = tuple(row for row in self._facts.prices if not row.estimate)
-        facts = msgspec.structs.replace(
-            self._facts, models=self._facts.models + tuple(new), prices=(*older, *kept)
-        )
+        kept = tuple(row for row in prices if row.estimate and row.endpoint in self.known)
+        listed = (*self._facts.models, *new.values())
+        facts = msgspec.structs.replace(self._facts, models=listed, prices=older + kept)
         check(facts, GIVEN)
         return Catalogue(facts, self._in_use)
 
-    def _unknown_part(self, model: Model) -> Model | None:
-        """`model` at the endpoints where no row lists it, None if nothing is left."""
-        if self._names.is_listed(model.id):
-            return None
-        served = {
-            slug: there
-            for slug, there in model.served.items()
-            if slug in self.known and not self._names.lists(slug, there)
-        }
-        return msgspec.structs.replace(model, served=served) if served else None
+    def _guess(self, new: dict[str, Model], model: Model, endpoint: Endpoint, there: str) -> None:
+        """Add a guessed model at one endpoint to `new`, unless a row has its id."""
+        name = unlisted_id(endpoint, there)
+        if self._names.is_listed(name):
+            return
+        row = new.get(name)
+        if row is None:
+            row = msgspec.structs.replace(model, id=name, canonical_slug=name, served={})
+        new[name] = msgspec.structs.replace(row, served={**row.served, endpoint.slug: there})
 
     def with_recorded(self, models: Iterable[str], *, created: int) -> Catalogue:
         """This catalogue with the replay endpoints serving just `models`, by the ids asked for.

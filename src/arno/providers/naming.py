@@ -74,12 +74,12 @@ def spread(
 def borrow(
     lent: Mapping[str, list[Price]], lender: Endpoint, borrower: Endpoint, names: Names
 ) -> dict[str, list[Price]]:
-    """What `spread` found for one endpoint, as prices of another one."""
-    return {
-        here: [_renamed(row, borrower.slug, here) for row in rows]
-        for model, rows in lent.items()
-        for here in [_moved(model, lender, borrower, names)]
-    }
+    """What `spread` found for one endpoint, as prices of another one; guesses are not lent."""
+    found: dict[str, list[Price]] = {}
+    for model, rows in lent.items():
+        here = _moved(model, lender, borrower, names)
+        found[here] = [_renamed(row, borrower.slug, here) for row in rows if not row.estimate]
+    return found
 
 
 def _moved(model: str, lender: Endpoint, borrower: Endpoint, names: Names) -> str:
