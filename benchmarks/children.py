@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
+import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +22,8 @@ from benchmarks.upstream import Counts
 
 ROOT = Path(__file__).resolve().parents[1]
 STOP_S = 15.0
+START_S = 120.0
+"""How long a program may take until it listens."""
 
 
 class BenchmarkError(Exception):
@@ -35,19 +40,60 @@ def start(
     arguments: list[str], core: int, *, errors: IO[str] | None = None
 ) -> subprocess.Popen[str]:
     """Start this Python with `arguments` on a core; standard input and output are pipes."""
+    return launch([sys.executable, *arguments], core, errors=errors)
+
+
+def launch(
+    command: list[str],
+    core: int,
+    *,
+    errors: IO[str] | None = None,
+    out: IO[str] | None = None,
+    settings: dict[str, str] | None = None,
+) -> subprocess.Popen[str]:
+    """Start a program on a core; out: a file in place of the pipe; settings: environment."""
     allowed = machine.cores()
     machine.bind(core)
     try:
         return subprocess.Popen(
-            [sys.executable, *arguments],
+            command,
             stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
+            stdout=subprocess.PIPE if out is None else out,
             stderr=errors,
             text=True,
-            env=environment(),
+            env={**environment(), **(settings or {})},
         )
     finally:
         machine.unbind(allowed)
+
+
+def many_files() -> None:
+    """Let this process, and those that it starts, open as many files as the system allows."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def free_port() -> int:
+    """A port that nobody listens on now, for programs that cannot choose one."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int, child: subprocess.Popen[str]) -> None:
+    """Wait until a child listens. Raises BenchmarkError if it ends, or takes too long."""
+    until = time.monotonic() + START_S
+    while time.monotonic() < until:
+        if child.poll() is not None:
+            raise BenchmarkError(f"ended with {child.returncode} before it listened")
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.005)
+        else:
+            return
+    raise BenchmarkError(f"did not listen within {START_S:g} s")
 
 
 def first_line(child: subprocess.Popen[str]) -> str:
@@ -72,10 +118,12 @@ def stop(child: subprocess.Popen[str]) -> None:
 
 
 class Server(msgspec.Struct, frozen=True):
-    """A process that serves `url`."""
+    """A process that serves `url`, and over TLS `secure`; what serves there."""
 
     pid: int
     url: str
+    secure: str = ""
+    what: str = ""
 
 
 @contextmanager

@@ -1,7 +1,5 @@
 """The gateway under test: `python -m benchmarks.gateway UPSTREAM DATA`; it prints its URL first.
 
-`--profile FILE` lets SIGUSR1 begin a profile, and the next one write it to FILE.
-
 The product's own server, application, engine, live transport and ledger (journal and SQLite), with
 client keys and the request log. The catalogue alone is of this place. It serves the upstream's
 scripts twice: `verbatim/<script>`, from a row that speaks the contract, so that bytes pass as they
@@ -12,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import ssl
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from arno.engine import Engine
 from arno.engine.prices import price_table
-from arno.gateway import server
 from arno.gateway.app import create_app
 from arno.gateway.keys import KeyRing
 from arno.gateway.log import RequestLog
@@ -27,8 +25,9 @@ from arno.providers import Catalogue, Tables, load_catalogue
 from arno.store.sink import StoreSink
 from arno.transport.live import LiveLimits, LivePool
 from benchmarks import native, sampler
+from benchmarks.lanes import LANES, Lane
+from benchmarks.scripts import scripts
 from benchmarks.traffic import KEY
-from benchmarks.upstream import scripts
 
 SAMPLER_OPTIONS = ("-shared", "-fPIC")
 
@@ -66,9 +65,9 @@ output = "2"
 """
 
 
-def catalogue(url: str) -> Catalogue:
+def catalogue(url: str, names: Iterable[str]) -> Catalogue:
     """Both rows, with a model and a price for each script."""
-    pairs = [(slug, script) for slug in KINDS for script in (*scripts(), "whole")]
+    pairs = [(slug, script) for script in names for slug in KINDS]
     endpoints = "".join(
         _ENDPOINT.format(slug=slug, url=url, contract=str(contract).lower())
         for slug, contract in KINDS.items()
@@ -90,18 +89,22 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="benchmarks.gateway")
     parser.add_argument("upstream", help="its URL")
     parser.add_argument("data", type=Path, help="an empty folder for the ledger")
-    parser.add_argument("--profile", type=Path)
+    parser.add_argument("--lane", choices=LANES, default="asgi", help="how it is driven")
+    parser.add_argument("--trust", type=Path, help="the authority of the upstream's certificate")
+    parser.add_argument("--profile", type=Path, help="where SIGUSR1 writes a profile")
     options = parser.parse_args(arguments)
     if options.profile:
         sampler.watch(options.profile, native.built("sampler", *SAMPLER_OPTIONS))
-    return serve(options.upstream, options.data)
+    trusted = ssl.create_default_context(cafile=options.trust) if options.trust else None
+    return serve(options.upstream, options.data, LANES[options.lane], trusted)
 
 
-def serve(upstream: str, folder: Path) -> int:
+def serve(upstream: str, folder: Path, lane: Lane, trusted: ssl.SSLContext | None) -> int:
     """Serve with a ledger in `folder` until a signal."""
     settings = GatewaySettings()
-    rows = catalogue(upstream)
-    pool = LivePool(LiveLimits(max_connections_per_host=CONNECTIONS, max_idle_per_host=CONNECTIONS))
+    rows = catalogue(upstream, scripts())
+    limits = LiveLimits(max_connections_per_host=CONNECTIONS, max_idle_per_host=CONNECTIONS)
+    pool = LivePool(limits, ssl_context=trusted)
     with (
         StoreSink(folder / "ledger.db", folder / "journal") as sink,
         open(os.devnull, "w", encoding="utf-8") as sheet,
@@ -112,13 +115,7 @@ def serve(upstream: str, folder: Path) -> int:
         )
         keys = KeyRing([("bench", KEY)])
         app = create_app(settings, engine, rows, sink, keys=keys, log=log, closers=[pool.aclose])
-        return server.run(
-            app,
-            settings,
-            inflight=app.gateway.inflight,
-            log=log,
-            wall_ns=app.gateway.clock.wall_ns,
-        )
+        return lane(app, settings, log)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import re
 import sys
 import threading
 import time
+from contextlib import suppress
 from statistics import quantiles
 from typing import Literal
 from urllib.parse import urlsplit
@@ -31,7 +32,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     mode: closed (each client asks again when it has its answer), open (`rate` requests a second
     come whatever happens to the others) or held (each client asks once, for a stream that stays
-    open; the first line is printed when all of them have begun).
+    open; the first line is printed when all of them have begun, or `patience_s` are over). fields:
+    further header fields.
     """
 
     url: str
@@ -41,6 +43,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     clients: int = 1
     rate: float = 0.0
     prompt_bytes: int = 0
+    fields: tuple[tuple[str, str], ...] = ()
+    patience_s: float = 60.0
 
 
 class Spread(msgspec.Struct, frozen=True):
@@ -52,8 +56,12 @@ class Spread(msgspec.Struct, frozen=True):
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
-    """What came back. event: from an event's own time stamp to its arrival."""
+    """What came back.
 
+    begun: clients with first bytes; event: from an event's own time stamp to its arrival.
+    """
+
+    begun: int
     answers: int
     faults: int
     first_byte: Spread | None
@@ -77,7 +85,7 @@ class Load:
         self.plan = plan
         self.host, self.port = parts.hostname or "", parts.port or 80
         body = traffic.ask(plan.model, streamed=plan.streamed, prompt_bytes=plan.prompt_bytes)
-        self.request = traffic.post(f"{self.host}:{self.port}", traffic.PATH, body)
+        self.request = traffic.post(f"{self.host}:{self.port}", traffic.PATH, body, plan.fields)
         self.stopping = False
         self.answers = self.faults = 0
         self.first_byte: list[int] = []
@@ -92,7 +100,8 @@ class Load:
         for client in [await self._client() for _ in range(self.plan.clients)]:
             self.end(client) if self.plan.mode == "open" else client.ask()
         if self.plan.mode == "held":
-            await self._begun.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._begun.wait(), self.plan.patience_s)
         print("begun", flush=True)
         if self.plan.mode == "open":
             await self._tick(stop)
@@ -130,6 +139,7 @@ class Load:
     def tally(self) -> Tally:
         """What came back so far."""
         return Tally(
+            begun=self.plan.clients - self._waiting,
             answers=self.answers,
             faults=self.faults,
             first_byte=spread(self.first_byte),

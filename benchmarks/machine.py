@@ -47,6 +47,35 @@ def cpu_ns(pid: int) -> int:
         return int((int(hours) * 3600 + int(minutes) * 60 + float(seconds)) * 1e9)
 
 
+def family(pid: int) -> list[int]:
+    """A process and all that it started, directly or not, that are still there."""
+    if sys.platform == "linux":
+        parents = [entry for entry in map(_parent, Path("/proc").iterdir()) if entry]
+    else:
+        lines = _all_ps().splitlines()
+        parents = [(int(pid), int(parent)) for pid, parent in map(str.split, lines)]
+    found = [pid]
+    for one in found:
+        found += [child for child, parent in parents if parent == one]
+    return found
+
+
+def _parent(folder: Path) -> tuple[int, int] | None:
+    """A process and its parent, by its folder in /proc; None if it is none, or gone."""
+    if not folder.name.isdigit():
+        return None
+    try:
+        stat = (folder / "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    return int(folder.name), int(stat.rpartition(")")[2].split()[1])
+
+
+def _all_ps() -> str:
+    command = ["ps", "-axo", "pid=,ppid="]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def resident_mb(pid: int) -> float:
     """Resident memory of a process in MB (2**20 bytes)."""
     if sys.platform == "linux":
@@ -60,6 +89,12 @@ def _ps(pid: int, field: str) -> str:
     """What the system's `ps` says of a process."""
     command = ["ps", "-o", f"{field}=", "-p", str(pid)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def load() -> str:
+    """How busy the machine was in the last minute, and what else ran."""
+    one, five, _ = os.getloadavg()
+    return f"load {one:.2f} (1 min), {five:.2f} (5 min)"
 
 
 def describe() -> str:

@@ -18,12 +18,12 @@ from typing import Literal
 
 import msgspec
 
-from benchmarks import machine, native
+from benchmarks import compare, machine, native
 from benchmarks.children import ROOT, BenchmarkError, Server, counts, loading
 from benchmarks.load import Plan
 from benchmarks.sampler import Count, Tick
-from benchmarks.serving import Bench, bench
-from benchmarks.table import Effort, Section, Text
+from benchmarks.subjects import Running, gateway
+from benchmarks.table import Effort, Text
 
 WRITE_S = 10.0
 """How long the gateway may take to write its profile down."""
@@ -37,7 +37,8 @@ class Target(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     what: str
-    model: str
+    kind: str
+    script: str
     work: Literal["requests", "events"]
     clients: int
     streamed: bool
@@ -50,7 +51,8 @@ def _targets(kind: str) -> tuple[Target, ...]:
         Target(
             name=f"{kind}-request",
             what=f"{request}: {kind}",
-            model=f"{kind}/whole",
+            kind=kind,
+            script="whole",
             work="requests",
             clients=32,
             streamed=False,
@@ -58,7 +60,8 @@ def _targets(kind: str) -> tuple[Target, ...]:
         Target(
             name=f"{kind}-event",
             what=f"{event}: {kind}",
-            model=f"{kind}/paced",
+            kind=kind,
+            script="paced",
             work="events",
             clients=100,
             streamed=True,
@@ -164,28 +167,28 @@ def _ticking(gateway: Server, target: Path) -> Iterator[list[Count]]:
     counted += msgspec.json.decode(target.read_bytes(), type=list[Count])
 
 
-def take(running: Bench, target: Target, file: Path, effort: Effort) -> Profile:
+def take(upstream: Server, running: Running, target: Target, file: Path, effort: Effort) -> Profile:
     """Profile one load."""
     plan = Plan(
-        url=running.gateway.url,
-        model=target.model,
+        url=running.server.url,
+        model=running.prefix + target.script,
         streamed=target.streamed,
         clients=target.clients,
     )
     with loading(plan):
         time.sleep(effort.warmup_s)
-        done, used = _state(running, target.work)
-        with _ticking(running.gateway, file) as counted:
+        done, used = _state(upstream, running, target.work)
+        with _ticking(running.server, file) as counted:
             time.sleep(effort.profile_s)
-            later, after = _state(running, target.work)
+            later, after = _state(upstream, running, target.work)
     if later == done:
         raise BenchmarkError(f"no {target.work} came to the upstream")
     return Profile(counts=counted, cost_us=(after - used) / 1e3 / (later - done))
 
 
-def _state(running: Bench, work: str) -> tuple[int, int]:
-    done: int = getattr(counts(running.upstream), work)
-    return done, machine.cpu_ns(running.gateway.pid)
+def _state(upstream: Server, running: Running, work: str) -> tuple[int, int]:
+    done: int = getattr(counts(upstream), work)
+    return done, machine.cpu_ns(running.server.pid)
 
 
 HOW = {
@@ -194,18 +197,20 @@ HOW = {
 }
 
 
-def sections(effort: Effort, targets: tuple[Target, ...] = TARGETS) -> Iterator[Section | Text]:
+def sections(effort: Effort, targets: tuple[Target, ...] = TARGETS) -> Iterator[Text]:
     """A profile of each load."""
     native.BUILD.mkdir(parents=True, exist_ok=True)
-    for target in targets:
-        file = native.BUILD / f"profile-{os.getpid()}.json"
-        # A gateway of its own for each: a ledger that has grown would be profiled too.
-        with bench(profile=file) as running:
-            profile = take(running, target, file, effort)
-        file.unlink()
-        stacks = native.BUILD / f"profile-{target.name}.folded"
-        stacks.write_text(fold(profile), encoding="utf-8")
-        yield _section(target, profile, stacks)
+    with compare.ground(None) as base:
+        for target in targets:
+            file = native.BUILD / f"profile-{os.getpid()}.json"
+            # A gateway of its own for each: a ledger that has grown would be profiled too.
+            options = ["--profile", str(file)]
+            with gateway(base, target.kind, "asgi", options=options) as running:
+                profile = take(base.upstream, running, target, file, effort)
+            file.unlink()
+            stacks = native.BUILD / f"profile-{target.name}.folded"
+            stacks.write_text(fold(profile), encoding="utf-8")
+            yield _section(target, profile, stacks)
 
 
 def _section(target: Target, profile: Profile, stacks: Path) -> Text:

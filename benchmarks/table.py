@@ -12,7 +12,8 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     """How long and how often is measured.
 
     window_s, windows, warmup_s: of one load; latency_s: of one load at a fixed rate; held: streams
-    open at a time; starts: process starts; micro_s: per single step; profile_s: of one profile.
+    open at a time, held_s: for how long, patience_s: until all of them are; starts: process
+    starts; micro_s: per single step; profile_s: of one profile.
     """
 
     window_s: float
@@ -20,17 +21,21 @@ class Effort(msgspec.Struct, frozen=True, kw_only=True):
     warmup_s: float
     latency_s: float
     held: int
+    held_s: float
+    patience_s: float
     starts: int
     micro_s: float
     profile_s: float
 
 
 FULL = Effort(
-    window_s=0.6,
-    windows=4,
+    window_s=0.5,
+    windows=5,
     warmup_s=0.5,
     latency_s=4.0,
-    held=500,
+    held=1000,
+    held_s=3.0,
+    patience_s=60.0,
     starts=5,
     micro_s=0.4,
     profile_s=8.0,
@@ -40,7 +45,9 @@ QUICK = Effort(
     windows=2,
     warmup_s=0.2,
     latency_s=1.0,
-    held=500,
+    held=1000,
+    held_s=1.5,
+    patience_s=20.0,
     starts=2,
     micro_s=0.1,
     profile_s=3.0,
@@ -51,6 +58,8 @@ TINY = Effort(
     warmup_s=0.05,
     latency_s=0.15,
     held=5,
+    held_s=0.1,
+    patience_s=10.0,
     starts=1,
     micro_s=0.002,
     profile_s=0.2,

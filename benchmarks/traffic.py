@@ -1,12 +1,13 @@
 """The bytes of the benchmarks: requests, whole answers and streams, made once and never changed.
 
-Streams have the shape of the shipped recording: a stream of 27 events (text, one tool call, finish,
+Streams have the shape of the shipped recording: a stream of 26 events (text, one tool call, finish,
 usage, the end mark; 9 KB), and longer ones that repeat its text events.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable
 from typing import Any
 
 from arno.cassette.model import Interaction
@@ -32,9 +33,10 @@ def _recorded() -> Interaction:
 
 
 def stream() -> tuple[bytes, ...]:
-    """The frames of the recorded stream."""
+    """The frames of the recorded stream, one text event less, which makes 26."""
     frames = SSEDecoder().feed(_recorded().response.body)
-    return tuple(frame.raw for frame in frames if frame.data is not None)
+    first, _, *rest = (frame.raw for frame in frames if frame.data is not None)
+    return (first, *rest)
 
 
 def long_stream(events: int) -> tuple[bytes, ...]:
@@ -92,11 +94,12 @@ def ask(model: str, *, streamed: bool, prompt_bytes: int = 0) -> bytes:
     return json.dumps(document)
 
 
-def post(host: str, path: str, body: bytes) -> bytes:
-    """One request as it goes onto the wire."""
+def post(host: str, path: str, body: bytes, fields: Iterable[tuple[str, str]] = ()) -> bytes:
+    """One request as it goes onto the wire; fields: further header fields."""
+    more = "".join(f"{name}: {value}\r\n" for name, value in fields)
     head = (
         f"POST {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {KEY}\r\n"
-        "content-type: application/json\r\nuser-agent: bench\r\n"
+        f"content-type: application/json\r\nuser-agent: bench\r\n{more}"
         f"content-length: {len(body)}\r\n\r\n"
     )
     return head.encode() + body

@@ -1,15 +1,20 @@
-"""A scripted upstream: `python -m benchmarks.upstream`; its URL is the first line it prints.
+"""The scripted upstream in Python, where `upstream.c` cannot be used: no C compiler, no epoll.
 
-The last part of a request's model names the script. Buffers are made at the start, so that it
-limits little. `GET /counts` tells what it has done, which is the work that CPU time is divided by.
+`python -m benchmarks.upstream`; its URL is the first line it prints. `--tls CERTIFICATE KEY` serves
+the same scripts over TLS too, and its second line is that URL. `GET /counts` tells what was done.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import re
+import socket
+import ssl
+import struct
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 import httptools
@@ -17,18 +22,10 @@ import msgspec
 import uvloop
 
 from arno.wire import json
-from benchmarks import traffic
+from benchmarks.scripts import End, Script, Write, scripts, stamped
 
-PAUSE_S = 0.005
-"""Between two events of a paced stream."""
-
-PACED_EVENTS = 300
-STAMPED_EVENTS = 20
-
-_MODEL = re.compile(rb'"model": ?"[^"]*?([a-z]+)"')
-_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: "
-_STREAM_HEAD = _HEAD + b"text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-_LAST = b"0\r\n\r\n"
+_MODEL = re.compile(rb'"model": ?"[^"]*?([a-z0-9]+)"')
+_RESET = struct.pack("ii", 1, 0)
 
 
 @runtime_checkable
@@ -39,62 +36,41 @@ class Line(Protocol):
         """Send bytes."""
         ...
 
+    def close(self) -> None:
+        """Send what is left, then close."""
+        ...
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """Facts about the connection."""
+        ...
+
 
 class Counts(msgspec.Struct):
-    """What was done so far. streams: those written to their end; connections: those that asked."""
+    """What was done so far, and what is now.
+
+    streams: those written to a good end; connections: those that asked; active: answers on their
+    way; open: connections now.
+    """
 
     connections: int = 0
     requests: int = 0
     streams: int = 0
     events: int = 0
+    active: int = 0
+    open: int = 0
 
 
-class Script(msgspec.Struct, frozen=True, kw_only=True):
-    """A streamed answer, one write for each of `writes`.
-
-    events: in all of them; pause_s: between writes, 0 for the next turn of the loop; stamped:
-    events that say their time come before; ends: False for a stream that stays open.
-    """
-
-    writes: tuple[bytes, ...]
-    events: int
-    pause_s: float = 0.0
-    stamped: int = 0
-    ends: bool = True
-
-
-def _framed(data: bytes) -> bytes:
-    return b"%x\r\n%b\r\n" % (len(data), data)
-
-
-def _script(frames: tuple[bytes, ...], pause_s: float = 0.0, stamped: int = 0) -> Script:
-    writes = tuple(map(_framed, frames))
-    return Script(writes=writes, events=len(frames), pause_s=pause_s, stamped=stamped)
-
-
-def scripts() -> dict[str, Script]:
-    """The streams by name. burst: event by event; joined: all in one write; held: never ends."""
-    frames = traffic.stream()
-    held = tuple(map(_framed, frames[:2]))
-    return {
-        "burst": _script(frames),
-        "joined": Script(writes=(_framed(b"".join(frames)),), events=len(frames)),
-        "paced": _script(traffic.long_stream(PACED_EVENTS), PAUSE_S),
-        "stamped": _script(traffic.long_stream(4)[-3:], PAUSE_S, STAMPED_EVENTS),
-        "held": Script(writes=held, events=len(held), ends=False),
-    }
-
-
-def _answer(body: bytes) -> bytes:
-    return _HEAD + b"application/json\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+def _told(counts: Counts) -> bytes:
+    body = json.dumps(msgspec.to_builtins(counts))
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    return head % len(body) + body
 
 
 class Upstream(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, scripts: dict[str, Script], whole: bytes, counts: Counts) -> None:
-        self._scripts = scripts
-        self._whole = whole
+    def __init__(self, table: dict[str, Script], counts: Counts) -> None:
+        self._table = table
         self._counts = counts
         self._parser = httptools.HttpRequestParser(self)
         self._loop = asyncio.get_running_loop()
@@ -102,17 +78,22 @@ class Upstream(asyncio.Protocol):
         self._pieces: list[bytes] = []
         self._timer: asyncio.Handle | None = None
         self._asked = False
+        self._play: Play | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is open."""
         assert isinstance(transport, Line)
         self._transport = transport
+        self._counts.open += 1
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The other side left, perhaps in the middle of a stream."""
         self._transport = None
+        self._counts.open -= 1
         if self._timer is not None:
             self._timer.cancel()
+        if self._play is not None:
+            self.over()
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser."""
@@ -127,25 +108,22 @@ class Upstream(asyncio.Protocol):
         body = b"".join(self._pieces)
         self._pieces.clear()
         if not body:
-            self._write(_answer(json.dumps(msgspec.to_builtins(self._counts))))
+            self.write(_told(self._counts))
             return
         self._counts.requests += 1
+        self._counts.active += 1
         self._counts.connections += not self._asked
         self._asked = True
         found = _MODEL.search(body)
-        script = self._scripts.get(found[1].decode()) if found else None
-        if script is None:
-            self._write(self._whole)
-        else:
-            _Play(self, script, self._counts).start()
-
-    def _write(self, data: bytes) -> None:
-        if self._transport is not None:
-            self._transport.write(data)
+        name = found[1].decode() if found else ""
+        first = next(iter(self._table.values()))
+        self._play = Play(self, self._table.get(name, first), self._counts)
+        self._play.start()
 
     def write(self, data: bytes) -> None:
         """Write at once, as one segment where the socket has room."""
-        self._write(data)
+        if self._transport is not None:
+            self._transport.write(data)
 
     def soon(self, at: float, callback: Callable[[], None]) -> None:
         """Call when the loop's clock says `at`, 0 for the next turn; unless the other side left."""
@@ -153,9 +131,23 @@ class Upstream(asyncio.Protocol):
             return
         self._timer = self._loop.call_at(at, callback) if at else self._loop.call_soon(callback)
 
+    def over(self) -> None:
+        """The answer is at its end."""
+        self._play = None
+        self._counts.active -= 1
 
-class _Play:
-    """One stream on its way; its writes keep their own times, so that delays do not add up."""
+    def leave(self, *, reset: bool) -> None:
+        """Close the connection."""
+        if self._transport is None:
+            return
+        bare = self._transport.get_extra_info("socket")
+        if reset and isinstance(bare, socket.socket):
+            bare.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self._transport.close()
+
+
+class Play:
+    """One answer on its way; its writes keep their own times, so that delays do not add up."""
 
     def __init__(self, line: Upstream, script: Script, counts: Counts) -> None:
         self._line = line
@@ -163,46 +155,72 @@ class _Play:
         self._counts = counts
         self._done = 0
         self._total = len(script.writes) + script.stamped
-        self._began = asyncio.get_running_loop().time()
+        self._began = 0.0
 
     def start(self) -> None:
-        """The head, and at once the first event."""
-        self._line.write(_STREAM_HEAD)
+        """Now, or after the script's delay."""
+        self._began = asyncio.get_running_loop().time() + self._script.delay_s
+        if self._script.delay_s:
+            self._line.soon(self._began, self._head)
+        else:
+            self._head()
+
+    def _head(self) -> None:
+        self._line.write(self._script.head)
         self._next()
 
     def _next(self) -> None:
         script = self._script
-        self._done += 1
-        if self._done <= script.stamped:
-            data = _framed(traffic.stamped(time.monotonic_ns()))
-        else:
-            data = script.writes[self._done - script.stamped - 1]
         if self._done < self._total:
-            self._line.write(data)
-            self._counts.events += 1
-            at = self._began + self._done * script.pause_s if script.pause_s else 0.0
-            self._line.soon(at, self._next)
-        elif script.ends:
-            self._line.write(data + _LAST)
-            self._counts.streams += 1
-            # One write of a joined script holds all of its events.
-            self._counts.events += 1 if self._total > 1 else script.events
-        else:
-            self._line.write(data)
+            write = self._write()
+            self._done += 1
+            self._counts.events += write.events
+            self._line.write(write.data)
+        if self._done >= self._total:
+            self._end()
+            return
+        at = self._began + self._done * script.pause_s if script.pause_s else 0.0
+        self._line.soon(at, self._next)
+
+    def _write(self) -> Write:
+        if self._done < self._script.stamped:
+            return Write(stamped(time.monotonic_ns()))
+        return self._script.writes[self._done - self._script.stamped]
+
+    def _end(self) -> None:
+        script = self._script
+        if script.end is End.STAYS_OPEN:
+            return
+        self._line.over()
+        self._counts.streams += script.streamed and script.end is End.KEEPS
+        if script.end is not End.KEEPS:
+            self._line.leave(reset=script.end is End.RESETS)
 
 
-async def serve() -> None:
-    """Serve until the process is ended."""
+async def serve(certificate: Sequence[str] | None) -> None:
+    """Serve until the process is ended. certificate: its file and that of its key."""
     counts, table = Counts(), scripts()
-    whole = _answer(traffic.whole())
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(
-        lambda: Upstream(table, whole, counts), "127.0.0.1", 0, backlog=2048
-    )
-    host, port = server.sockets[0].getsockname()
-    print(f"http://{host}:{port}", flush=True)
-    await server.serve_forever()
+    contexts: list[ssl.SSLContext | None] = [None]
+    if certificate is not None:
+        listening = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        listening.load_cert_chain(*certificate)
+        contexts.append(listening)
+    for context in contexts:
+        server = await loop.create_server(
+            lambda: Upstream(table, counts), "127.0.0.1", 0, backlog=2048, ssl=context
+        )
+        port = server.sockets[0].getsockname()[1]
+        print(f"{'http' if context is None else 'https'}://127.0.0.1:{port}", flush=True)
+    await loop.create_future()
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Read the command line and serve."""
+    parser = argparse.ArgumentParser(prog="benchmarks.upstream")
+    parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"))
+    uvloop.run(serve(parser.parse_args(arguments).tls))
 
 
 if __name__ == "__main__":
-    uvloop.run(serve())
+    main(sys.argv[1:])
