@@ -183,10 +183,13 @@ class TransportApp(ABC):
 
     async def _send(self, request: Inbound, response: HttpResponse) -> None:
         """Head, then one message for each read, then the end; without the end if it was cut."""
+        bodiless = response.status in _BODILESS
         fields = _encoded(self.fields(response.headers))
+        if bodiless:
+            # A length that is announced there is that of another answer's body.
+            fields = [field for field in fields if field[0] != b"content-length"]
         head = {"status": response.status, "headers": fields}
         await request.send({"type": "http.response.start", **head})
-        bodiless = response.status in _BODILESS
         while data := await response.read():
             if not bodiless:
                 await request.send({"type": "http.response.body", "body": data, "more_body": True})
