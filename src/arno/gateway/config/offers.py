@@ -38,21 +38,23 @@ class Offers:
 
     def __init__(
         self,
+        document: Document,
         upstreams: Mapping[str, Upstream],
         recorded: Collection[str],
         problems: Problems,
         created: int,
     ) -> None:
         """recorded: the ids of models that cassettes hold; created: Unix seconds, for new ones."""
+        self._document = document
         self._upstreams = upstreams
         self._recorded = recorded
         self._problems = problems
         self._created = created
 
-    def models(self, tables: Mapping[str, ModelTable], shipped: Mapping[str, Model]) -> list[Model]:
+    def models(self, shipped: Mapping[str, Model]) -> list[Model]:
         """The rows of the file's models; shipped ones are changed."""
         found = []
-        for id_, table in tables.items():
+        for id_, table in self._document.model.items():
             if not _is_name(id_):
                 self._problems.add(table.at, NO_NAME)
                 continue
@@ -132,8 +134,9 @@ class Offers:
             return there in self._recorded
         upstream = self._upstreams.get(slug)
         if upstream is None:
-            text = f"there is no provider {shown(slug)}{nearest(slug, self._upstreams)}"
-            self._problems.add(reference.at, text)
+            if not self._was_told(slug):
+                text = f"there is no provider {shown(slug)}{nearest(slug, self._upstreams)}"
+                self._problems.add(reference.at, text)
             return False
         if not upstream.on and not upstream.disabled:
             hint = off_hint(upstream.endpoint)
@@ -141,8 +144,13 @@ class Offers:
             return False
         return True
 
-    def aliases(self, document: Document, catalogue: Catalogue) -> dict[str, str]:
+    def _was_told(self, slug: str) -> bool:
+        """Whether the file names a provider that cannot be: one problem is enough for it."""
+        return slug in self._document.provider and slug not in self._upstreams
+
+    def aliases(self, catalogue: Catalogue) -> dict[str, str]:
         """The aliases whose target somebody serves."""
+        document = self._document
         found = {}
         for name, target in document.alias.items():
             at = ("alias", name)
@@ -152,21 +160,21 @@ class Offers:
                 self._problems.add(at, "a model of this file has the same name")
             elif target in document.alias:
                 self._problems.add(at, f"{shown(target)} is an alias itself")
-            elif not catalogue.candidates_for(target):
+            elif catalogue.candidates_for(target):
+                found[name] = target
+            elif target not in document.model and not self._was_told(target.partition("/")[0]):
                 text = f"nobody serves {shown(target)}{nearest(target, catalogue.models)}"
                 self._problems.add(at, text)
-            else:
-                found[name] = target
         return found
 
-    def prices(self, tables: tuple[PriceTable, ...], catalogue: Catalogue) -> dict[Price, str]:
+    def prices(self, catalogue: Catalogue) -> dict[Price, str]:
         """The price rows and their places; their source is the file unless they name one.
 
         catalogue: with all models and providers, also those that are off.
         """
         found: dict[Price, str] = {}
         seen: dict[Hashable, str] = {}
-        for table in tables:
+        for table in self._document.price:
             row = self._price(table)
             if row is None or not self._fits(table, catalogue):
                 continue
@@ -208,13 +216,16 @@ class Offers:
         slug, model = table.provider, table.model
         endpoint = catalogue.endpoints.get(slug)
         if endpoint is None:
-            text = f"there is no provider {shown(slug)}{nearest(slug, catalogue.endpoints)}"
-            self._problems.add((*table.at, "provider"), text)
+            if not self._was_told(slug):
+                text = f"there is no provider {shown(slug)}{nearest(slug, catalogue.endpoints)}"
+                self._problems.add((*table.at, "provider"), text)
             return False
         names = [row.id for row in catalogue.models.values() if slug in row.served]
         names += [row.served[slug] for row in catalogue.models.values() if slug in row.served]
         if endpoint.unlisted_models or model in names:
             return True
+        if model in self._document.model and model not in catalogue.models:
+            return False  # it was told of
         text = f"{slug!r} serves no model {shown(model)}{nearest(model, names)}"
         self._problems.add((*table.at, "model"), text)
         return False

@@ -252,18 +252,18 @@ class _Resolver:
         """The shipped rows with those of the file, what is on alone."""
         document = self._document
         recorded = list(dict.fromkeys(m for recording in recordings for m in recording.models))
-        offers = Offers(upstreams, recorded, self.problems, created)
+        offers = Offers(document, upstreams, recorded, self.problems, created)
         try:
             known = shipped.extended(endpoints=[u.endpoint for u in upstreams.values()])
-            models = offers.models(document.model, known.models)
+            models = offers.models(known.models)
             known = known.extended(models=models).with_recorded(recorded, created=created)
             known = known.extended(models=[*_replayed(known, recorded), *models])
-            prices = offers.prices(document.price, known)
+            prices = offers.prices(known)
             self._prices = {price_key(row): origin for row, origin in prices.items()}
             known = known.extended(prices=prices)
             replays = [slug for slug, row in known.endpoints.items() if row.transport == REPLAY]
             on = known.only([*(slug for slug, u in upstreams.items() if u.on), *replays])
-            return on.extended(aliases=offers.aliases(document, on))
+            return on.extended(aliases=offers.aliases(on))
         except CatalogueError as error:
             # What the file says wrong was noted at its line; this is what follows from it.
             if not self.problems.found:

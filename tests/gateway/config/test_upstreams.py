@@ -1,0 +1,155 @@
+"""Which providers are on, where they are, and what a file changes of a shipped row."""
+
+import pytest
+
+from tests.gateway.config.building import SHIPPED, UPSTREAM, configured, problems
+
+LAB = '[provider.lab]\nbase_url = "http://127.0.0.1:9/v1"\n'
+
+
+def on(config):
+    return [upstream.endpoint.slug for upstream in config.live]
+
+
+def test_nothing_said_and_nothing_set_is_recordings_alone(tmp_path):
+    config = configured(tmp_path, "")
+    assert on(config) == []
+    assert list(config.catalogue.endpoints) == ["replay"]
+
+
+def test_a_key_in_the_environment_switches_a_row_on(tmp_path):
+    config = configured(tmp_path, "", {"GROQ_API_KEY": UPSTREAM, "OPENAI_API_KEY": ""})
+    assert on(config) == ["groq"]
+    groq = config.upstreams["groq"]
+    assert (groq.origin, groq.address) == ("environment GROQ_API_KEY", "shipped row")
+    assert config.upstream_key("groq") == UPSTREAM
+    assert config.upstreams["openai"].origin == "set OPENAI_API_KEY"
+    assert list(config.catalogue.endpoints) == ["groq", "replay"]
+
+
+def test_an_address_in_the_environment_switches_a_local_row_on(tmp_path):
+    config = configured(tmp_path, "", {"VLLM_BASE_URL": "http://127.0.0.1:8123/v1"})
+    vllm = config.upstreams["vllm"]
+    assert vllm.endpoint.base_url == "http://127.0.0.1:8123/v1"
+    assert (vllm.address, vllm.key) == ("environment VLLM_BASE_URL", None)
+
+
+def test_a_wrong_address_in_the_environment_is_told(tmp_path):
+    [line] = problems(tmp_path, "", {"VLLM_BASE_URL": "127.0.0.1:8123"})
+    assert line.startswith("environment VLLM_BASE_URL: ")
+
+
+def test_the_first_variable_that_is_set_counts(tmp_path):
+    config = configured(tmp_path, "", {"DEEPINFRA_TOKEN": UPSTREAM})
+    assert config.upstreams["deepinfra"].origin == "environment DEEPINFRA_TOKEN"
+
+
+def test_a_table_switches_off_what_the_environment_switches_on(tmp_path):
+    config = configured(tmp_path, "[provider.groq]\nenabled = false", {"GROQ_API_KEY": "k"})
+    assert on(config) == []
+    assert config.upstreams["groq"].disabled
+
+
+def test_a_table_changes_a_shipped_row_and_keeps_the_rest(tmp_path):
+    text = """
+    [provider.groq]
+    key_env = "MY_KEY"
+    base_url = "https://eu.example/v1"
+    name = "Groq of mine"
+    unlisted_models = false
+    """
+    config = configured(tmp_path, text, {"MY_KEY": UPSTREAM, "GROQ_API_KEY": "other"})
+    groq, shipped = config.upstreams["groq"].endpoint, SHIPPED.endpoints["groq"]
+    assert (groq.base_url, groq.name) == ("https://eu.example/v1", "Groq of mine")
+    assert (shipped.unlisted_models, groq.unlisted_models) == (True, False)
+    assert groq.supported_parameters == shipped.supported_parameters
+    assert config.upstream_key("groq") == UPSTREAM
+    assert config.catalogue.endpoints["groq"] == groq
+
+
+def test_the_file_goes_before_an_address_of_the_environment(tmp_path):
+    text = '[provider.vllm]\nbase_url = "http://127.0.0.1:1/v1"'
+    environ = {"VLLM_BASE_URL": "http://127.0.0.1:2/v1"}
+    assert configured(tmp_path, text, environ).upstreams["vllm"].endpoint.base_url.endswith(":1/v1")
+    kept = configured(tmp_path, "[provider.vllm]\nconnections = 2", environ).upstreams["vllm"]
+    assert kept.endpoint.base_url.endswith(":2/v1")
+
+
+def test_a_row_of_ones_own_needs_an_address_and_nothing_else(tmp_path):
+    config = configured(tmp_path, LAB)
+    lab = config.upstreams["lab"]
+    assert (lab.own, lab.on, lab.key) == (True, True, None)
+    row = lab.endpoint
+    assert (row.name, row.dialect, row.unlisted_models, row.contract) == (
+        "lab",
+        "chat",
+        True,
+        False,
+    )
+    [candidate] = config.catalogue.candidates_for("lab/any/model")
+    assert (candidate.endpoint.slug, candidate.upstream_model) == ("lab", "any/model")
+
+
+def test_a_row_of_ones_own_can_say_all_of_it(tmp_path):
+    text = LAB + (
+        'name = "The lab"\ndialect = "chat"\ncontract = true\nunlisted_models = false\n'
+        'finish_optional = true\nstream_usage = false\nprice_as = "openrouter"\n'
+        'supported_parameters = ["seed", "tools"]\n'
+    )
+    row = configured(tmp_path, text).upstreams["lab"].endpoint
+    assert (row.name, row.contract, row.unlisted_models) == ("The lab", True, False)
+    assert (row.finish_optional, row.stream_usage, row.price_as) == (True, False, "openrouter")
+    assert row.supported_parameters == ("seed", "tools")
+
+
+def test_offline_no_provider_is_on(tmp_path):
+    text = LAB + '[provider.groq]\nkey_env = "UNSET"'
+    config = configured(tmp_path, text, {"OPENAI_API_KEY": "k"}, offline=True)
+    assert on(config) == []
+    assert list(config.catalogue.models) == ["arno/harbour-1"]
+
+
+def test_connections_are_bounded_by_host(tmp_path):
+    text = "[limits]\nconnections = 7\nwaiting = 3\n" + LAB + "connections = 2\n"
+    config = configured(tmp_path, text)
+    assert config.connections.max_connections_per_host == 7
+    [(host, limits)] = config.per_host.items()
+    assert (host, limits.max_connections_per_host, limits.max_waiting) == ("127.0.0.1:9", 2, 3)
+
+
+WRONG = {
+    "no address": (
+        "[provider.grok]\nconnections = 1",
+        "arno.toml:1: provider.grok: no shipped provider has this name, and one of your own needs "
+        "base_url; did you mean 'groq'?",
+    ),
+    "a name that is no slug": (
+        '[provider."My Lab"]\nbase_url = "http://h/v1"',
+        'arno.toml:1: provider."My Lab": a provider\'s name has small letters and digits only',
+    ),
+    "the recordings' name": (
+        '[provider.replay]\nbase_url = "http://h/v1"',
+        "arno.toml:1: provider.replay: this name belongs to recordings, which [replay] is about",
+    ),
+    "prices of nobody": (
+        LAB + 'price_as = "openruter"',
+        "arno.toml:3: provider.lab.price_as: there is no provider 'openruter'; did you mean "
+        "'openrouter'?",
+    ),
+    "a dialect that is none": (
+        LAB + 'dialect = "chatt"',
+        "arno.toml:3: provider.lab.dialect: expected one of 'chat', got 'chatt'",
+    ),
+    "two bounds for one host": (
+        LAB
+        + 'connections = 1\n[provider.two]\nbase_url = "http://127.0.0.1:9/v2"\nconnections = 2',
+        "arno.toml:6: provider.two.connections: another provider says something else for "
+        "127.0.0.1:9",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_cannot_be_is_told(case, tmp_path):
+    text, expected = WRONG[case]
+    assert problems(tmp_path, text) == [expected]
