@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import gzip
+import threading
 import weakref
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from arno.cassette.model import End
 from arno.cassette.timing import chunks_of
 from arno.transport.base import ErrorKind, HttpRequest
+from arno.transport.live import LivePool
 from arno.transport.record import RecordTransport
 from tests.transport.replaying import FakeTime, ask, read_chunks, recording, replay
 from tests.transport.running import (
@@ -21,7 +24,7 @@ from tests.transport.running import (
     within,
 )
 from tests.transport.upstream import End as Close
-from tests.transport.upstream import Script, ScriptedUpstream
+from tests.transport.upstream import Framing, Script, ScriptedUpstream
 
 EVENTS = (b"data: 1\n\n", b"data: 2\n\n", b"data: 3\n\n")
 
@@ -324,3 +327,103 @@ def test_the_status_line_has_the_phrase_that_belongs_to_the_number(status, text)
         assert kept[0].response.status == text
 
     asyncio.run(scenario())
+
+
+# ---------------------------------------------------------------- bounds, and beside the loop
+
+
+def test_in_the_background_no_read_waits_for_the_recording():
+    """The callback is held until all reads have returned; `aclose` waits for it."""
+
+    async def scenario():
+        held, threads = threading.Event(), []
+
+        def keep(_interaction):
+            assert held.wait(20)
+            threads.append(threading.current_thread())
+
+        transport = RecordTransport(replay(recording((0, b"a"))), keep, background=True)
+        for _ in range(3):
+            await read_chunks(await transport.send(ask()))
+        assert threads == []
+        held.set()
+        await transport.aclose()
+        assert len(threads) == 3
+        assert threading.main_thread() not in threads
+
+    asyncio.run(within(20, scenario()))
+
+
+def test_bodies_share_a_bound_and_give_their_room_back():
+    async def scenario():
+        kept, problems = [], []
+        inner = replay(recording((0, b"12345"), (0, b"678")))
+        transport = RecordTransport(inner, kept.append, on_problem=problems.append, max_held=10)
+        first, second = [await transport.send(ask()) for _ in range(2)]
+        assert await first.read() == await second.read() == b"12345"
+        await read_chunks(first)  # finds no room for the rest
+        await read_chunks(second)  # finds what the first gave back
+        await read_chunks(await transport.send(ask()))
+        ends = [(item.wire.end, item.response.body) for item in kept]
+        cut, whole = (End.CLIENT_CLOSED, b"12345"), (End.EOF, b"12345678")
+        assert ends == [cut, whole, whole]
+        assert ["request 0" in text for text in problems] == [True]
+
+    asyncio.run(within(20, scenario()))
+
+
+def test_a_defect_of_the_recording_is_told_and_does_not_reach_the_traffic():
+    async def scenario():
+        problems = []
+
+        def fail(_interaction):
+            raise ZeroDivisionError
+
+        transport = RecordTransport(replay(recording((0, b"a"))), fail, on_problem=problems.append)
+        assert await read_chunks(await transport.send(ask())) == [b"a"]
+        assert problems == ["request 0: it could not be kept (ZeroDivisionError)"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("script", "length"),
+    [
+        (Script.json(b'{"a":1}'), 7),
+        (Script.sse(b"data: 1\n\n"), -1),
+        (Script([b"x"], framing=Framing.UNTIL_CLOSE, end=Close.CLOSE), -1),
+    ],
+)
+def test_the_content_length_is_the_announced_one_as_in_go(script, length):
+    async def scenario():
+        async with ScriptedUpstream([script]) as upstream, pool() as live:
+            kept = []
+            await read_all(await RecordTransport(live, kept.append).send(post(upstream.url)))
+            assert kept[0].response.content_length == length
+
+    asyncio.run(within(20, scenario()))
+
+
+@pytest.mark.parametrize("end", [Close.KEEP, Close.CUT])
+def test_an_encoded_body_is_kept_decoded_as_far_as_it_came(end):
+    encoded = gzip.compress(b"".join(EVENTS))
+    parts = [encoded[:12], encoded[12:-6], encoded[-6:]]
+
+    async def scenario():
+        script = Script(parts if end is Close.KEEP else parts[:2], end=end)
+        script.headers = [("content-encoding", "gzip"), ("content-type", "text/event-stream")]
+        live = LivePool(decode=False)
+        async with ScriptedUpstream([script]) as upstream:
+            kept = []
+            response = await RecordTransport(live, kept.append).send(post(upstream.url))
+            got, _fault = await read_to_fault(response)
+            assert got == b"".join(script.body)
+            await live.aclose()
+        [item] = kept
+        assert item.response.body == b"".join(EVENTS)
+        assert (item.response.uncompressed, item.response.content_length) == (True, -1)
+        assert item.response.headers == {"Content-Type": ["text/event-stream"]}
+        assert item.wire.end is (End.EOF if end is Close.KEEP else End.RESET)
+        assert sum(length for _, length in item.wire.chunks) == len(item.response.body)
+
+    asyncio.run(within(20, scenario()))
