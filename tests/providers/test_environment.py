@@ -1,5 +1,6 @@
 """What an environment says of endpoints."""
 
+import msgspec
 import pytest
 
 from arno.providers import CatalogueError, Endpoint, load_catalogue, switched_on, upstream_key
@@ -22,6 +23,7 @@ LOCAL = Endpoint(
     anonymous=True,
     base_url_env="NEAR_URL",
 )
+MOVED = msgspec.structs.replace(LOCAL, anonymous=False)
 OPEN = Endpoint(slug="open", name="Open", dialect="chat", base_url="http://open.example")
 
 
@@ -37,6 +39,8 @@ OPEN = Endpoint(slug="open", name="Open", dialect="chat", base_url="http://open.
         (LOCAL, {}, None, True, False),
         (LOCAL, {"NEAR_URL": "http://gpu:1/v1"}, None, True, True),
         (LOCAL, {"NEAR_KEY": "c"}, "c", True, True),
+        (MOVED, {"NEAR_URL": "http://gpu:1/v1"}, None, False, False),
+        (MOVED, {"NEAR_KEY": "c"}, "c", True, True),
         (OPEN, {}, None, True, False),
         (OPEN, {"": "x"}, None, True, False),
     ],

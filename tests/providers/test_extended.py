@@ -157,10 +157,17 @@ def test_of_two_names_the_id_here_counts_and_one_of_a_sibling_last(base):
 
 def test_new_prices_hide_older_ones_of_the_same_model_by_any_name(base):
     older = base.extended(
-        prices=[price("one", "a/b", "1"), price("one", "a/b", "2", served_by="Host")]
+        prices=[
+            price("one", "a/b", "1"),
+            price("one", "a/b", "2", served_by="Host"),
+            price("one", "new", "3"),
+            price("two", "a/b", "4"),
+        ]
     )
     newer = older.extended(prices=[price("one", "b-1", "9")])
     assert rates(newer, "one", "a/b") == [("9", False)]
+    assert rates(newer, "one", "one/new") == [("3", False)]
+    assert rates(newer, "two", "a/b") == [("4", False)]
     assert rates(older, "one", "a/b") == [("1", False), ("2", False)]
 
 
@@ -174,6 +181,15 @@ def test_borrowed_prices_are_found_under_the_ids_of_the_borrower(base):
     assert rates(found.only(["copy"]), "copy", "copy/new") == [("1", False)]
     own = base.extended(endpoints=[copy], models=[row], prices=mine)
     assert rates(own, "copy", "a/b") == [("7", False)]
+
+
+def test_guesses_are_not_lent(base):
+    copy = msgspec.structs.replace(ONE, slug="copy", price_as="one")
+    guesses = [price("one", "new", "1", estimate=True), price("one", "other", "2", estimate=True)]
+    found = base.extended(endpoints=[copy], prices=[price("one", "new", "3")])
+    found = found.with_estimates([], guesses)
+    assert rates(found, "copy", "copy/new") == [("3", False)]
+    assert rates(found, "copy", "copy/other") == []
 
 
 def test_an_alias_stands_for_a_listed_model_or_one_at_an_endpoint(base):

@@ -168,6 +168,17 @@ def test_a_client_reads_of_a_whole_answer_what_was_recorded(slug):
 
 
 @ROWS
+def test_what_went_in_and_came_out_is_the_total_that_the_upstream_tells(slug):
+    """Whatever its convention: reasoning beside the completion or in it."""
+    for case in good(slug, stream=True) + good(slug, stream=False):
+        usage = passed(slug, case).exchange.seen.usage
+        if usage is None:
+            assert "stream_options" not in case.request, case.id
+        else:
+            assert usage.input + usage.output == usage.raw["chat"]["total_tokens"], case.id
+
+
+@ROWS
 def test_bytes_of_a_contract_row_pass_and_others_are_stamped(slug):
     row = CATALOGUE.known[slug]
     for case in good(slug, stream=True) + good(slug, stream=False):
