@@ -3,7 +3,7 @@
 import pytest
 
 from arno.providers import load_catalogue
-from arno.providers.quirks import QUIRKS, apply
+from arno.providers.quirks import _CONCERNS, QUIRKS, apply
 from arno.wire import json
 
 OLD, NEW = "max_tokens", "max_completion_tokens"
@@ -30,7 +30,12 @@ def test_what_is_sent(quirks, asked, sent):
 def test_every_quirk_is_tested_and_used_by_a_row():
     used = {name for row in load_catalogue().known.values() for name in row.quirks}
     tested = {name for quirks, _, _ in CASES for name in quirks}
-    assert used == tested == set(QUIRKS)
+    assert used == tested == set(QUIRKS) == set(_CONCERNS)
+
+
+def test_a_word_of_the_prompt_is_no_member():
+    body = b'{"messages": "max_tokens, max_completion_tokens and stream_options",  "a": 1}'
+    assert apply(QUIRKS, body) is body
 
 
 @pytest.mark.parametrize("quirk", QUIRKS)

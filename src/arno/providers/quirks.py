@@ -47,13 +47,20 @@ QUIRKS: Mapping[str, Quirk] = MappingProxyType(
 )
 """Every quirk by the name that rows use."""
 
+_CONCERNS = {
+    "max_completion_tokens": b"max_tokens",
+    "max_tokens": b"max_completion_tokens",
+    "no_stream_options": b"stream_options",
+}
+"""The member without which a quirk changes nothing: to look for it costs a tenth of decoding."""
+
 
 def apply(quirks: Iterable[str], body: bytes) -> bytes:
     """The JSON request to send for `body`; the very same bytes where no quirk changes anything.
 
     `body` must be a JSON object. Raises KeyError for an unknown quirk (the catalogue has none).
     """
-    names = tuple(quirks)
+    names = [name for name in quirks if _CONCERNS[name] in body]
     if not names:
         return body
     asked: Members = _RAW.decode(body)
