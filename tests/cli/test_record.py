@@ -306,8 +306,11 @@ def test_a_terminals_interrupt_comes_to_the_command_once(tmp_path, upstream):
     )
     os.close(slave)
     read_until(master, b"ready")
+    # Stopped, so that what it passes on cannot melt into the terminal's own.
+    process.send_signal(signal.SIGSTOP)
     os.write(master, b"\x03")
     read_until(master, b"interrupted")
+    process.send_signal(signal.SIGCONT)
     process.send_signal(signal.SIGUSR1)
     said = read_until(master, b"interrupts: ")
     process.wait(PATIENCE_S)
