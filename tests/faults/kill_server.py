@@ -48,7 +48,7 @@ def main():
     recording = Option(("replay", "cassettes"), "--cassette", [cassette])
     config = resolve(load(None, (recording,)), {}, load_catalogue(), created=0)
     log = RequestLog(Nowhere())
-    app = assemble(config, LateSink(sink) if "--mutant" in sys.argv else sink, log)
+    app, _ = assemble(config, LateSink(sink) if "--mutant" in sys.argv else sink, log)
     server.run(app, config.settings, inflight=app.gateway.inflight, log=log, wall_ns=time.time_ns)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 
 from arno.cli.configuration import configuration, ledger_folder
+from arno.cli.estimates import estimate_now
 from arno.cli.options import ENVIRON, add_config
 from arno.cli.terminal import inert
 from arno.gateway.config.report import as_document, as_text, report
@@ -23,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(options: argparse.Namespace) -> int:
     """Print the report. Raises ConfigError."""
     config = configuration(options, ENVIRON)
-    found = report(config, *ledger_folder(config, ENVIRON))
+    found = report(config, *ledger_folder(config, ENVIRON), estimate_now(config))
     if options.json:
         document = {
             "configuration": config.source.name or None,

@@ -6,7 +6,10 @@ import argparse
 import sys
 from pathlib import Path
 
+import msgspec
+
 from arno.cli.configuration import configuration, ledger_folder
+from arno.cli.estimates import LateEstimates
 from arno.cli.options import (
     ENVIRON,
     DataFolderError,
@@ -24,6 +27,7 @@ from arno.gateway.config.resolve import Config
 from arno.gateway.config.upstreams import LIVE
 from arno.gateway.log import RequestLog
 from arno.ledger.ports import Sink, SinkError
+from arno.providers import Catalogue
 from arno.providers.catalogue import REPLAY
 from arno.store.sink import StoreSink
 from arno.transport.live import LivePool
@@ -71,11 +75,12 @@ def execute(options: argparse.Namespace) -> int:
     log = RequestLog()
     sink = open_ledger(place)
     try:
-        app = assemble(config, sink, log)
+        app, estimates = assemble(config, sink, log)
 
         def announce(url: str) -> None:
             server.say(url)
             print(f"arno: {summary(config, place)}", file=sys.stderr, flush=True)
+            estimates.start()
             if options.until_stdin_ends:
                 stop_with_stdin()
 
@@ -114,8 +119,8 @@ def open_ledger(folder: Path) -> StoreSink:
         raise DataFolderError(f"the ledger's folder {folder} cannot be used: {why}") from error
 
 
-def assemble(config: Config, sink: Sink, log: RequestLog) -> GatewayApp:
-    """The gateway's application. Raises SettingsError."""
+def assemble(config: Config, sink: Sink, log: RequestLog) -> tuple[GatewayApp, LateEstimates]:
+    """The gateway's application, and the estimates to start when it serves."""
     replay = ReplayTransport(
         [recording.cassette for recording in config.recordings], scale=config.scale
     )
@@ -133,12 +138,23 @@ def assemble(config: Config, sink: Sink, log: RequestLog) -> GatewayApp:
         upstream_key=config.upstream_key,
         settings=config.engine,
     )
-    return create_app(
+
+    def use(catalogue: Catalogue) -> None:
+        """A catalogue with more rows, between two requests."""
+        prices = price_table(catalogue)
+        engine.catalogue, engine.prices = catalogue, prices
+        app.gateway = msgspec.structs.replace(app.gateway, catalogue=catalogue, prices=prices)
+        text = f"arno: models: {len(catalogue.models)}, estimates included"
+        print(text, file=sys.stderr, flush=True)
+
+    estimates = LateEstimates(config, use)
+    app = create_app(
         config.settings,
         engine,
         config.catalogue,
         sink,
         keys=config.keys,
         log=log,
-        closers=[replay.aclose, pool.aclose],
+        closers=[estimates.aclose, replay.aclose, pool.aclose],
     )
+    return app, estimates

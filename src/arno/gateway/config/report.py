@@ -6,6 +6,7 @@ variable or file.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from math import isinf
 from pathlib import Path as FilePath
@@ -16,11 +17,13 @@ from arno.gateway.config.resolve import BUILT_IN, Config, price_key
 from arno.gateway.config.schema import DeadlinesTable
 from arno.gateway.config.toml_lines import Path
 from arno.gateway.config.upstreams import SHIPPED, Upstream
-from arno.providers import Candidate, Price
+from arno.providers import Candidate, Catalogue, Price
 from arno.providers.catalogue import REPLAY
+from arno.providers.estimates import Estimates
 from arno.providers.rows import RATES
 from arno.transport.proxy import Proxy
 
+NO_ESTIMATES = Estimates()
 DEFAULT = "default"
 NOBODY = "no price row"
 _WIDEST = 60
@@ -53,8 +56,11 @@ Report = dict[str, list[Row]]
 """Rows by section, in the order in which they are shown."""
 
 
-def report(config: Config, data: FilePath, data_origin: str) -> Report:
-    """All sections; data: the ledger's folder."""
+def report(
+    config: Config, data: FilePath, data_origin: str, estimates: Estimates = NO_ESTIMATES
+) -> Report:
+    """All sections; data: the ledger's folder; estimates: what serves besides the rows."""
+    guessed = config.catalogue.with_estimates(estimates.models, estimates.prices)
     return {
         "server": [*_server(config), Row("data", str(data), data_origin)],
         "client keys": [Row(key.name, "accepted", key.origin) for key in config.client_keys],
@@ -70,7 +76,10 @@ def report(config: Config, data: FilePath, data_origin: str) -> Report:
             Row(name, target, config.source.origin(("alias", name)))
             for name, target in config.catalogue.aliases.items()
         ],
-        "prices": [row for model in config.catalogue.models for row in _prices(config, model)],
+        "prices": [
+            row for model in config.catalogue.models for row in _prices(config, guessed, model)
+        ],
+        "estimates": list(_estimates(config, estimates)),
         "deadlines": list(_deadlines(config)),
         "limits": list(_limits(config)),
         "retry": list(_retry(config)),
@@ -174,17 +183,28 @@ def _others(config: Config) -> Iterator[Row]:
             yield Row(pattern, f"by {endpoint.slug}", origin)
 
 
-def _prices(config: Config, model: str) -> Iterator[Row]:
-    for candidate in config.catalogue.candidates_for(model):
+def _prices(config: Config, guessed: Catalogue, model: str) -> Iterator[Row]:
+    """The prices of a model; estimates where nothing else is known."""
+    for candidate in guessed.candidates_for(model):
         slug = candidate.endpoint.slug
-        rows = config.catalogue.prices_for(slug, candidate.model)
+        rows = guessed.prices_for(slug, candidate.model)
         firm = [row for row in rows if not row.estimate]
         for row in firm or rows:
-            own = config.prices.get(price_key(row))
-            kind = own or ("estimate" if row.estimate else SHIPPED)
-            yield Row(model, f"{_host(candidate, row)}: {_rates(row)}", kind)
+            origin = config.prices.get(price_key(row)) or (row.source if row.estimate else SHIPPED)
+            yield Row(model, f"{_host(candidate, row)}: {_rates(row)}", origin)
         if not rows:
             yield Row(model, f"{slug}: unpriced", NOBODY)
+
+
+def _estimates(config: Config, found: Estimates) -> Iterator[Row]:
+    """Whether there are estimates, and how many models they add for each provider."""
+    enabled = config.document.estimates.enabled is not False
+    origin = config.source.origin(("estimates", "enabled"))
+    yield Row("enabled", enabled if found.reason is None else f"none: {found.reason}", origin)
+    source = next((row.source for row in found.prices), "")
+    counts = Counter(slug for model in found.models for slug in model.served)
+    for slug, count in counts.items():
+        yield Row(slug, count, source, "models more")
 
 
 def _host(candidate: Candidate, row: Price) -> str:

@@ -253,6 +253,12 @@ class RetryTable(Table, frozen=True, kw_only=True):
     backoff: Seconds | None = None
 
 
+class EstimatesTable(Table, frozen=True, kw_only=True):
+    """Whether prices and models come from the package genai-prices where no row has them."""
+
+    enabled: Flag | None = None
+
+
 class ReplayTable(Table, frozen=True, kw_only=True):
     """Recordings that are served as models."""
 
@@ -274,4 +280,5 @@ class Document(Table, frozen=True, kw_only=True):
     tls: TlsTable = TlsTable()
     proxy: ProxyTable = ProxyTable()
     retry: RetryTable = RetryTable()
+    estimates: EstimatesTable = EstimatesTable()
     replay: ReplayTable = ReplayTable()
