@@ -58,6 +58,8 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
     regular: the document says what the events say in the dialect's uniform layout, so it can be
     passed on as it is; otherwise its tool calls and end reasons must be rewritten.
     readable_error: the document is an error that clients of the dialect read as it is, and may.
+    plain: one more piece of an open part in the uniform layout; its document was read and not
+    kept (None), since the text in the frame can go on as it is but for the stamp.
     """
 
     frame: SSEFrame | None
@@ -65,6 +67,7 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
     events: tuple[Event, ...]
     regular: bool = True
     readable_error: bool = False
+    plain: bool = False
 
 
 class Glance(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from arno.exchange.machine import Exchange, Limits
 from arno.exchange.writers import Encode, Passing, Restamp, Verbatim, Writer
 from arno.ledger.money import format_usd
 from arno.ledger.price import PriceTable
-from arno.providers import Candidate
+from arno.providers import Candidate, quirks
 from arno.transport.base import HttpRequest
 from arno.version import VERSION
 
@@ -63,6 +63,8 @@ class Plan:
             contract=endpoint.contract,
             ask_usage=envelope.stream and endpoint.stream_usage,
         )
+        if endpoint.quirks:
+            body = quirks.apply(endpoint.quirks, body)
         accept = "text/event-stream" if envelope.stream else "application/json"
         headers = [("content-type", "application/json"), ("accept", accept), USER_AGENT]
         if key is not None:

@@ -126,10 +126,11 @@ class Watch:
         """The next deadline and its name."""
         waits = self._deadlines
         name, wait = ("idle", waits.idle) if self._alive else ("first event", waits.first)
-        dues = [] if wait is None else [(self._last + wait, name)]
+        due = None if wait is None else (self._last + wait, name)
         if waits.total is not None:
-            dues.append((self._start + waits.total, "total"))
-        return min(dues) if dues else None
+            total = (self._start + waits.total, "total")
+            return total if due is None else min(due, total)
+        return due
 
     def _arm(self) -> None:
         due = self._due()

@@ -32,7 +32,7 @@ from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.response import FinishReason
 from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
-from arno.dialects.base import Batch, Dialect, Glance, Headers
+from arno.dialects.base import Batch, Dialect, Glance, Headers, StreamDecoder
 from arno.exchange.masking import MARK, mask_document, mask_failure
 from arno.exchange.writers import Passing, Writer
 from arno.wire.errors import WireError
@@ -121,11 +121,26 @@ class Exchange:
         self._limits = limits
         self._secret = secret
         self._headers: Headers = ()
-        self._frames = SSEDecoder(limits.frame)
-        self._decoder = dialect.stream_decoder(finish_optional=finish_optional)
+        self._finish_optional = finish_optional
+        self._made: tuple[SSEDecoder, StreamDecoder] | None = None
         self._pieces: list[bytes] = []
         self._size = 0
         self._body = Body.WHOLE
+
+    @property
+    def _frames(self) -> SSEDecoder:
+        return self._decoders()[0]
+
+    @property
+    def _decoder(self) -> StreamDecoder:
+        return self._decoders()[1]
+
+    def _decoders(self) -> tuple[SSEDecoder, StreamDecoder]:
+        """Of frames and of documents; a whole answer has neither."""
+        if self._made is None:
+            decoder = self._dialect.stream_decoder(finish_optional=self._finish_optional)
+            self._made = SSEDecoder(self._limits.frame), decoder
+        return self._made
 
     @property
     def ended(self) -> bool:
@@ -138,8 +153,7 @@ class Exchange:
         self._headers = headers
         if 300 <= status < 400 or status < 200:
             return self._fail(FailureKind.UNAVAILABLE, f"upstream answered {status}, a redirect")
-        content_type = next((v for k, v in headers if k == "content-type"), "")
-        if status < 300 and content_type.lower().startswith(EVENT_STREAM):
+        if status < 300 and _is_event_stream(headers):
             self._body = Body.STREAM
             if not self._streamed:
                 return self._fail(
@@ -211,13 +225,18 @@ class Exchange:
         output: list[bytes] = []
         events: list[Event] = []
         alive = False
-        batches = [self._masked(batch) for batch in batches] if self._secret else batches
         for batch in batches:
-            for event in batch.events:
-                alive = self._note(event) or alive
-            events.extend(batch.events)
+            if self._secret is not None:
+                batch = self._masked(batch)
+            if batch.plain:
+                alive = True
+            else:
+                for event in batch.events:
+                    alive = self._note(event) or alive
+            events += batch.events
             output.append(self._writer.batch(batch))
-        return Step(b"".join(output), tuple(events), alive)
+        data = output[0] if len(output) == 1 else b"".join(output)
+        return Step(data, tuple(events), alive)
 
     def _masked(self, batch: Batch) -> Batch:
         """A batch that ends in a failure, without the key in its frame, document and events."""
@@ -302,6 +321,13 @@ class Exchange:
         seen.native_reason = _short(glanced.native_reason)
         seen.output = seen.complete = True
         return Step(writer.glanced(glanced), (), is_alive=True)
+
+
+def _is_event_stream(headers: Headers) -> bool:
+    for name, value in headers:
+        if name == "content-type":
+            return value[: len(EVENT_STREAM)].lower() == EVENT_STREAM
+    return False
 
 
 def _short(name: str | None) -> str | None:

@@ -7,6 +7,7 @@ between. The types are ASGI's own shapes.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -96,7 +97,10 @@ def inbound(scope: Scope, receive: Receive, send: Send) -> Inbound:
 def check_head(scope: Scope, max_head: int, max_path: int) -> None:
     """Raise Refusal for a head beyond its bounds (bytes)."""
     fields = scope["headers"]
-    if len(fields) > MAX_FIELDS or sum(len(n) + len(v) for n, v in fields) > max_head:
+    size = 0
+    for name, value in fields:
+        size += len(name) + len(value)
+    if len(fields) > MAX_FIELDS or size > max_head:
         raise Refusal(431, "The request's headers are too large", "headers_too_large")
     if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > max_path:
         raise Refusal(414, "The request's path is too long", "path_too_long")
@@ -121,7 +125,13 @@ class Reply(msgspec.Struct, frozen=True):
 
 def raw(headers: Headers) -> list[tuple[bytes, bytes]]:
     """Headers as bytes, safe to write: one line, latin-1, bounded."""
-    return [(name.encode("latin-1"), _value(value)) for name, value in headers]
+    return [_field(name, value) for name, value in headers]
+
+
+@lru_cache(maxsize=1024)
+def _field(name: str, value: str) -> tuple[bytes, bytes]:
+    """One field; most of an answer's are the same each time."""
+    return name.encode("latin-1"), _value(value)
 
 
 def _value(value: str) -> bytes:

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
 
+from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
-
-from arno.gateway.asgi import Message
 
 _UNSAFE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 """Bytes that no header value may hold; a line end would begin a header of somebody else's."""
@@ -53,29 +51,30 @@ class Answer:
         if callback is not None:
             callback()
 
-    async def send(self, message: Any) -> None:
+    async def send(self, message: ASGISendEvent) -> None:
         """ASGI's `send`; waits while the client is slow."""
         cycle = self._cycle
         if cycle.flow.write_paused and not cycle.disconnected:
             await cycle.flow.drain()
         if cycle.disconnected:
             return
-        kind = message["type"]
-        if kind == "http.response.body" and cycle.response_started and not cycle.response_complete:
+        if message["type"] == "http.response.body" and self._may_go_on():
             self._body(message.get("body", b""), last=not message.get("more_body", False))
-        elif kind == "http.response.start" and not cycle.response_started:
-            self._start(message)
+        elif message["type"] == "http.response.start" and not cycle.response_started:
+            self._start(message["status"], message.get("headers", ()))
         else:
-            raise RuntimeError(f"{kind} does not belong here")
+            raise RuntimeError(f"{message['type']} does not belong here")
 
-    def _start(self, message: Message) -> None:
+    def _may_go_on(self) -> bool:
+        return self._cycle.response_started and not self._cycle.response_complete
+
+    def _start(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> None:
         cycle = self._cycle
         cycle.response_started = True
         cycle.waiting_for_100_continue = False
-        status = message["status"]
         lines = [STATUS_LINE[status]]
         closes = False
-        for name, value in message["headers"]:
+        for name, value in headers:
             if _UNSAFE.search(value) or b"\n" in name or b"\r" in name:
                 raise RuntimeError("a header of the answer cannot be sent")
             if name == b"content-length":

@@ -8,10 +8,10 @@ and dropped: it is not what the request was let in with. Parsing stays the libra
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
-from uvicorn._types import ASGI3Application
+from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, Scope
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import (
     STATUS_LINE,
@@ -159,7 +159,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self._answer = answer = Answer(cycle, self.loop)
         cycle.scope["extensions"] = {ON_GONE: {REGISTER: answer.on_gone}}
 
-        def serve(scope: Any, receive: Any, send: Any) -> Any:
+        def serve(
+            scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable
+        ) -> Awaitable[None]:
             # The library's `send` would write the head of each answer by itself.
             return app(scope, receive, answer.send)
 

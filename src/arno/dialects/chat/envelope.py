@@ -27,6 +27,7 @@ _TOKEN = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{\[]|[}\]]', re.DOTALL
 """A string (a key, if a colon follows) or a bracket of a JSON text."""
 
 _ABSENT = Raw()
+_ROUTING = frozenset(ROUTING)
 
 
 class _StreamOptions(msgspec.Struct):
@@ -158,8 +159,9 @@ def edit_request(body: bytes, *, model: str | None, contract: bool, ask_usage: b
         members["model"] = Raw(msgspec.json.encode(model))
         changed = True
     if not contract:
-        for name in ROUTING:
-            changed = members.pop(name, None) is not None or changed
+        for name in _ROUTING & members.keys():
+            del members[name]
+            changed = True
         changed = _hash_user(members) or changed
     if ask_usage and not contract:
         changed = _switch_usage_on(members) or changed
@@ -168,7 +170,9 @@ def edit_request(body: bytes, *, model: str | None, contract: bool, ask_usage: b
 
 def _hash_user(members: dict[str, Raw]) -> bool:
     """The end user's id for an upstream of another contract: the same each time, not readable."""
-    user = msgspec.json.decode(members.get("user", b"null"))
+    if "user" not in members:
+        return False
+    user = msgspec.json.decode(members["user"])
     if not isinstance(user, str) or not user:
         return False
     members["user"] = Raw(msgspec.json.encode(hashlib.sha256(user.encode()).hexdigest()[:32]))

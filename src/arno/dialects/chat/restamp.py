@@ -26,6 +26,7 @@ from arno.canon.parts import ToolCallPart
 from arno.canon.response import Response
 from arno.dialects.base import Batch, Pricer, Stamp
 from arno.dialects.chat.chunks import Ending, chunk, error_chunk, head_of
+from arno.dialects.chat.quick import Splicer
 from arno.dialects.chat.reasons import wire_reason
 from arno.dialects.chat.residue import Document, number_of, text
 from arno.dialects.chat.turn import encode_tool_call
@@ -82,9 +83,13 @@ class ChatRestamper:
         self._last: Document = head_of(stamp)
         self._usage_chunk: Document | None = None
         self._served_by = stamp.provider
+        self._splicer = Splicer(stamp)
+        self._plain_data: bytes | None = None
 
     def feed(self, batch: Batch) -> bytes:
         """The frames that carry this batch on."""
+        if batch.plain and batch.frame is not None and batch.frame.data is not None:
+            return self._plain(batch.frame.data)
         for event in batch.events:
             if isinstance(event, UsageUpdate):
                 self._ending.usage = event.usage
@@ -99,6 +104,25 @@ class ChatRestamper:
         elif batch.frame is not None and batch.events and not isinstance(last, ResponseEnd):
             out = batch.frame.raw
         return out + self._end(batch) if isinstance(last, ResponseEnd) else out
+
+    def _plain(self, data: bytes) -> bytes:
+        """A piece of an open part; what the chunks of a stream share is known from earlier ones."""
+        spliced = self._splicer.splice(data)
+        if spliced is None:
+            document = self._read(data)
+            document.pop("usage", None)
+            spliced = chunk(document)
+            self._served_by = text(document.get("provider")) or self._served_by
+        else:
+            self._served_by = self._splicer.served_by or self._served_by
+        self._plain_data = data
+        return self._ending.flush() + spliced
+
+    def _read(self, data: bytes) -> Document:
+        """The document of a plain batch, stamped."""
+        document = msgspec.convert(json.loads(data), Document)
+        stamp_document(document, self._stamp)
+        return document
 
     def _number(self, event: PartStart) -> None:
         if not isinstance(event.part, ToolCallPart):
@@ -116,7 +140,7 @@ class ChatRestamper:
             # Usage alone is told at the end, and a finish that waits for it goes on waiting.
             self._usage_chunk = document
             return b""
-        self._last = document
+        self._last, self._plain_data = document, None
         if not choices:
             return chunk(document)
         ends = [event for event in batch.events if isinstance(event, ChoiceEnd)]
@@ -163,6 +187,8 @@ class ChatRestamper:
     def _end(self, batch: Batch) -> bytes:
         """The last frames: what the end of the stream itself says, what was held, the end mark."""
         late = self._late(batch)
+        if self._plain_data is not None:
+            self._last = self._read(self._plain_data)
         head = self._usage_chunk or {k: v for k, v in self._last.items() if k in HEAD}
         return late + self._ending.close(head, self._served_by)
 

@@ -36,6 +36,7 @@ from arno.canon.parts import (
 )
 from arno.canon.response import FinishReason
 from arno.dialects.base import Batch
+from arno.dialects.chat import quick
 from arno.dialects.chat.content import decode_block
 from arno.dialects.chat.failures import OPERATORS, decode_error
 from arno.dialects.chat.reasoning import DETAILS, decode_detail, is_readable, text_member
@@ -66,6 +67,9 @@ from arno.wire.sse import SSEFrame
 DONE = b"[DONE]"
 TEXT, REFUSAL, AUDIO = "text", "refusal", "audio"
 """Keys of the parts that a choice has at most one of open at a time."""
+REASONING = ("reasoning", "reasoning", None)
+REASONING_CONTENT = ("reasoning", "reasoning_content", None)
+"""Keys of reasoning that comes as a string without an id (`_reasoning_piece`)."""
 PLAIN = frozenset({"role", "content", "tool_calls", "reasoning", "reasoning_content", DETAILS})
 """Members of a delta that nearly all chunks hold and no others: the quick way past the rest."""
 
@@ -118,6 +122,8 @@ class ChatStreamDecoder:
             return Batch(frame, None, (KeepAlive(note),) if comment else ())
         if data.strip() == DONE:
             return Batch(frame, None, tuple(self._finish(done=True)))
+        if self._started and not frame.event and (delta := self._quick(data)) is not None:
+            return Batch(frame, None, (delta,), plain=True)
         try:
             document = json.loads(data)
         except MalformedJSON:
@@ -125,6 +131,30 @@ class ChatStreamDecoder:
         if not isinstance(document, dict):
             return self._fail(frame, document, "an event is no JSON object")
         return self._document(frame, document)
+
+    def _quick(self, data: bytes) -> PartDelta | None:
+        """The piece in a chunk of the quick form that goes on with an open part, else None."""
+        chunk = quick.read(data)
+        if chunk is None:
+            return None
+        wire = chunk.choices[0]
+        choice = self._choices.get(wire.index)
+        if choice is None:
+            return None
+        delta = wire.delta
+        pieces = [
+            (key, piece)
+            for key, piece in (
+                (TEXT, delta.content),
+                (REASONING, delta.reasoning),
+                (REASONING_CONTENT, delta.reasoning_content),
+            )
+            if piece
+        ]
+        if len(pieces) != 1:
+            return None
+        index = choice.open.get(pieces[0][0])
+        return None if index is None else PartDelta(index, Slot.TEXT, pieces[0][1])
 
     def close(self) -> Batch:
         """What the end of the body means."""
