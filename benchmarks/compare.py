@@ -103,7 +103,13 @@ def _at_start(base: Ground, subject: Subject, effort: Effort, found: Figures) ->
     with subject.start(base) as running:
         _first_answer(running)
         found.start_ms = (time.perf_counter() - began) * 1000
-        _try(found, "memory", lambda: setattr(found, "memory", measure.memory(running, effort)))
+        try:
+            found.memory = measure.memory(running, effort)
+        except BenchmarkError as error:
+            found.notes.append(f"memory: {error}")
+            return
+    if found.memory.opened < effort.held:
+        found.notes.append(f"{found.memory.opened} of {effort.held} streams were open")
 
 
 def _first_answer(running: Running) -> None:
@@ -189,6 +195,12 @@ def _figure(value: float | None) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
+def _cost(found: Figures, short: str) -> str:
+    """The median of a case, with a star where the pace was not kept."""
+    cost = found.costs.get(short)
+    return _figure(middle(found, short)) + ("*" if cost is not None and cost.late else "")
+
+
 def middle(found: Figures, short: str) -> float | None:
     """The median of a case."""
     cost = found.costs.get(short)
@@ -208,7 +220,7 @@ def line(found: Figures, ours: float | None) -> Line:
     times = None if request is None or not ours or found.name == DIRECT else request / ours
     return (
         found.name,
-        *(_figure(middle(found, case.short)) for case in CASES),
+        *(_cost(found, case.short) for case in CASES),
         *map(_figure, _added(found) if found.name != DIRECT else (None, None)),
         *map(_figure, (memory.rest, memory.full, memory.each_kb) if memory else (None,) * 3),
         _figure(found.start_ms),

@@ -85,6 +85,16 @@ def resident_mb(pid: int) -> float:
         return int(_ps(pid, "rss")) / 2**10
 
 
+def descriptors(pid: int) -> int:
+    """Open file descriptors of a process."""
+    if sys.platform == "linux":
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    else:
+        command = ["lsof", "-p", str(pid)]
+        told = subprocess.run(command, capture_output=True, text=True, check=True)
+        return len(told.stdout.splitlines()) - 1
+
+
 def _ps(pid: int, field: str) -> str:
     """What the system's `ps` says of a process."""
     command = ["ps", "-o", f"{field}=", "-p", str(pid)]

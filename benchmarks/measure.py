@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from statistics import median
 from typing import Literal
 
 import msgspec
@@ -16,6 +17,7 @@ import msgspec
 from benchmarks import machine
 from benchmarks.children import BenchmarkError, Server, counts, loading
 from benchmarks.load import Plan, Spread, Tally
+from benchmarks.scripts import PAUSE_S
 from benchmarks.subjects import Running
 from benchmarks.table import Effort
 
@@ -27,6 +29,16 @@ PATIENCE_S = 10.0
 
 QUIET_S = 5.0
 """How long answers of an earlier load may go on."""
+
+WARM_ANSWERS = 4
+WARM_EVENTS = 40
+"""How much each client has had before the first window."""
+
+FULL_CORE = 0.97
+"""CPU seconds a second above which a core is taken as full."""
+
+KEPT_PACE = 0.9
+"""Share of the events a second below which the pace was not kept."""
 
 SETTLE_S = 0.5
 """Between a start and the look at the memory at rest."""
@@ -43,6 +55,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     streamed: bool = True
     prompt_bytes: int = 0
     budget: float | None = None
+    paced: bool = False
 
 
 REQUEST = Case(
@@ -62,6 +75,7 @@ EVENTS = tuple(
         work="events",
         clients=clients,
         budget=40.0,
+        paced=True,
     )
     for clients in (20, 100)
 )
@@ -87,30 +101,57 @@ CASES = (
 )
 
 
-class Cost(msgspec.Struct, frozen=True):
-    """Microseconds of CPU for a piece of work, by window; the most pieces a second; connections.
+class Window(msgspec.Struct, frozen=True):
+    """What was seen between two looks. cost: microseconds of CPU for a piece of work; rate: pieces
+    a second; busy: CPU seconds a second."""
 
-    opened: connections that asked the upstream for the first time meanwhile.
+    cost: float
+    rate: float
+    busy: float
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """CPU time of one case, by window.
+
+    opened: connections that asked the upstream for the first time meanwhile; late: whether a load
+    with a pace was too much, so that events waited and were taken together.
     """
 
     samples: tuple[float, ...]
     rate: float
     opened: int
+    late: bool = False
 
 
 def cost(upstream: Server, running: Running, case: Case, effort: Effort) -> Cost:
     """CPU time of one case. Raises BenchmarkError if answers were bad or no work came."""
     quiet(upstream)
     before = counts(upstream).connections
-    found: list[tuple[float, float]] = []
     with loading(plan_of(running, case)):
-        time.sleep(effort.warmup_s)
+        _warm_up(upstream, case, effort)
         pids = machine.family(running.server.pid)
-        for _ in range(effort.windows):
-            found.append(window(upstream, pids, effort.window_s, case.work))
+        found = [window(upstream, pids, effort.window_s, case.work) for _ in range(effort.windows)]
         opened = counts(upstream).connections - before
-    samples, rates = zip(*found, strict=True)
-    return Cost(samples, max(rates), opened)
+    rate = max(each.rate for each in found)
+    busy = median(each.busy for each in found)
+    pace = case.clients / PAUSE_S if case.paced else 0.0
+    return Cost(
+        samples=tuple(each.cost for each in found),
+        rate=rate,
+        opened=opened,
+        late=case.paced and (busy > FULL_CORE or rate < pace * KEPT_PACE),
+    )
+
+
+def _warm_up(upstream: Server, case: Case, effort: Effort) -> None:
+    """Until each client has had some answers or events, but not for ever."""
+    began, until = counts(upstream), time.monotonic() + effort.patience_s / 4
+    time.sleep(effort.warmup_s)
+    wanted = case.clients * (WARM_EVENTS if case.work == "events" else WARM_ANSWERS)
+    while time.monotonic() < until:
+        if getattr(counts(upstream), case.work) - getattr(began, case.work) >= wanted:
+            return
+        time.sleep(0.05)
 
 
 def plan_of(running: Running, case: Case) -> Plan:
@@ -132,8 +173,8 @@ def quiet(upstream: Server) -> None:
         time.sleep(0.02)
 
 
-def window(upstream: Server, pids: list[int], seconds: float, work: str) -> tuple[float, float]:
-    """Microseconds of CPU for one piece of work, and pieces a second."""
+def window(upstream: Server, pids: list[int], seconds: float, work: str) -> Window:
+    """One look for so long, or until there is work. Raises BenchmarkError if there is none."""
     done, used, began = _state(upstream, pids, work)
     later, after, ended = done, used, began
     while later == done:
@@ -141,7 +182,8 @@ def window(upstream: Server, pids: list[int], seconds: float, work: str) -> tupl
             raise BenchmarkError(f"no {work} came to the upstream within {PATIENCE_S:g} s")
         time.sleep(seconds)
         later, after, ended = _state(upstream, pids, work)
-    return (after - used) / 1e3 / (later - done), (later - done) / (ended - began)
+    elapsed, spent, pieces = ended - began, after - used, later - done
+    return Window(spent / 1e3 / pieces, pieces / elapsed, spent / 1e9 / elapsed)
 
 
 def _state(upstream: Server, pids: list[int], work: str) -> tuple[int, int, float]:

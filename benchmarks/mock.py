@@ -17,7 +17,7 @@ from pathlib import Path
 from benchmarks import machine, native
 from benchmarks.children import Server, first_line, launch, start, stop
 from benchmarks.nginx import Front, Nginx
-from benchmarks.scripts import Script, scripts, table
+from benchmarks.scripts import scripts, soak_scripts, table
 
 
 class Certificate:
@@ -28,7 +28,7 @@ class Certificate:
         self.authority = folder / "authority.pem"
         self.key = folder / "key.pem"
         words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-        named = ["-subj", "/CN=upstream", "-addext", "subjectAltName=IP:127.0.0.1"]
+        named = ["-subj", "/CN=upstream", "-addext", "subjectAltName=IP:127.0.0.1,DNS:upstream"]
         files = ["-keyout", str(self.key), "-out", str(self.authority)]
         subprocess.run([*words.split(), *named, *files], check=True, capture_output=True)
 
@@ -45,23 +45,17 @@ def in_c() -> Path | None:
 
 @contextmanager
 def upstream(
-    found: dict[str, Script] | None = None,
-    *,
-    certificate: Certificate | None = None,
-    nginx: Nginx | None = None,
+    *, certificate: Certificate | None = None, nginx: Nginx | None = None, soak: bool = False
 ) -> Iterator[Server]:
-    """A scripted upstream, with TLS too if there is a certificate.
-
-    found: the scripts, by default those of the benchmarks (the one in Python has no others).
-    """
+    """A scripted upstream, with TLS too if there is a certificate. soak: with those scripts."""
     program = in_c()
     with tempfile.TemporaryDirectory() as folder:
         if program is None or (certificate is not None and nginx is None):
-            with _in_python(certificate) as server:
+            with _in_python(certificate, soak=soak) as server:
                 yield server
             return
         file = Path(folder) / "table"
-        file.write_bytes(table(found or scripts()))
+        file.write_bytes(table(soak_scripts() if soak else scripts()))
         child = launch([str(program), str(file)], machine.OTHER_CORE)
         try:
             server = Server(child.pid, first_line(child), what="C, epoll")
@@ -78,8 +72,9 @@ def upstream(
 
 
 @contextmanager
-def _in_python(certificate: Certificate | None) -> Iterator[Server]:
+def _in_python(certificate: Certificate | None, *, soak: bool) -> Iterator[Server]:
     options = ["--tls", str(certificate.authority), str(certificate.key)] if certificate else []
+    options += ["--soak"] if soak else []
     child = start(["-m", "benchmarks.upstream", *options], machine.OTHER_CORE)
     try:
         plain = first_line(child)

@@ -80,7 +80,7 @@ class Front:
         if self._authority is not None:
             proxy = (
                 f"proxy_ssl_verify on; proxy_ssl_trusted_certificate {self._authority};"
-                " proxy_ssl_name 127.0.0.1; proxy_ssl_protocols TLSv1.3;"
+                " proxy_ssl_name upstream; proxy_ssl_protocols TLSv1.3;"
             )
         # As root the worker would become another user, who may not read the folder.
         user = f"user {pwd.getpwuid(0).pw_name};" if os.getuid() == 0 else ""

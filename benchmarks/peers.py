@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -61,7 +62,8 @@ def _run(command: list[str], folder: Path, **settings: str) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise BenchmarkError(f"{command[0]} did not work: {error}") from error
     if run.returncode != 0:
-        words = " ".join((run.stderr.strip() or run.stdout.strip()).split())
+        said = re.sub(r"https?://\S+", "...", run.stderr.strip() or run.stdout.strip())
+        words = " ".join(said.split())
         raise BenchmarkError(f"{Path(command[0]).name}: {words[-_TOLD:]}")
 
 

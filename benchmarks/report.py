@@ -21,7 +21,8 @@ LEGEND = (
     f"{'; '.join(f'{case.short}: {case.what}' for case in CASES)}. "
     f"first byte and event: what is added to the medians without a gateway at {RATE:g} streams a "
     "second. MB: resident, all processes; open: with 1,000 streams open. start: from starting the "
-    "process to its first answer. x ours: a request's CPU time relative to the first row of ours."
+    "process to its first answer. *: the pace was too much, events waited and were "
+    "taken together. x ours: a request's CPU time relative to the first row of ours."
 )
 
 

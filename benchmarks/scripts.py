@@ -21,6 +21,7 @@ SLOW_PAUSE_S = 1.0
 PACED_EVENTS = 300
 STAMPED_EVENTS = 20
 OPEN_EVENTS = 120
+FLOOD_EVENTS = 3000
 
 _HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: "
 STREAM_HEAD = _HEAD + b"text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -131,3 +132,32 @@ def table(found: dict[str, Script]) -> bytes:
         parts.append(f"script {name} {words}\n".encode() + script.head + b"\n")
         parts += [b"write %d %d\n%b\n" % (w.events, len(w.data), w.data) for w in script.writes]
     return b"".join(parts)
+
+
+def soak_scripts() -> dict[str, Script]:
+    """What a soak asks for besides: every way in which an upstream can let one down.
+
+    cutN, resetN: the connection ends after N events; hangN: nothing comes any more after them;
+    refuse, drop: it ends before the head; mute: the head never comes; busy, broken: statuses;
+    late: the head comes after a while; flood: more than the sockets hold; undone: a good end
+    without its end mark.
+    """
+    events = len(traffic.stream())
+    cuts = {f"cut{count}": _cut(count, End.CLOSES) for count in range(events)}
+    resets = {f"reset{count}": _cut(count, End.RESETS) for count in range(0, events, 4)}
+    hangs = {f"hang{count}": _cut(count, End.STAYS_OPEN) for count in (0, 1, 7)}
+    late = _stream(traffic.stream(), PAUSE_S)
+    return {
+        **scripts(),
+        **cuts,
+        **resets,
+        **hangs,
+        "refuse": Script(head=b"", end=End.CLOSES, streamed=False),
+        "drop": Script(head=b"", end=End.RESETS, streamed=False),
+        "mute": Script(head=b"", end=End.STAYS_OPEN, streamed=False),
+        "busy": _answer("429 Too Many Requests", b'{"error":{"message":"busy"}}'),
+        "broken": _answer("500 Internal Server Error", b'{"error":{"message":"broken"}}'),
+        "late": msgspec.structs.replace(late, delay_s=0.1),
+        "undone": _stream(traffic.stream()[:-1]),
+        "flood": _stream(traffic.long_stream(FLOOD_EVENTS), at_once=50),
+    }

@@ -22,7 +22,7 @@ import msgspec
 import uvloop
 
 from arno.wire import json
-from benchmarks.scripts import End, Script, Write, scripts, stamped
+from benchmarks.scripts import End, Script, Write, scripts, soak_scripts, stamped
 
 _MODEL = re.compile(rb'"model": ?"[^"]*?([a-z0-9]+)"')
 _RESET = struct.pack("ii", 1, 0)
@@ -197,9 +197,9 @@ class Play:
             self._line.leave(reset=script.end is End.RESETS)
 
 
-async def serve(certificate: Sequence[str] | None) -> None:
+async def serve(table: dict[str, Script], certificate: Sequence[str] | None) -> None:
     """Serve until the process is ended. certificate: its file and that of its key."""
-    counts, table = Counts(), scripts()
+    counts = Counts()
     loop = asyncio.get_running_loop()
     contexts: list[ssl.SSLContext | None] = [None]
     if certificate is not None:
@@ -219,7 +219,9 @@ def main(arguments: Sequence[str]) -> None:
     """Read the command line and serve."""
     parser = argparse.ArgumentParser(prog="benchmarks.upstream")
     parser.add_argument("--tls", nargs=2, metavar=("CERTIFICATE", "KEY"))
-    uvloop.run(serve(parser.parse_args(arguments).tls))
+    parser.add_argument("--soak", action="store_true", help="the scripts of the soak, too")
+    options = parser.parse_args(arguments)
+    uvloop.run(serve(soak_scripts() if options.soak else scripts(), options.tls))
 
 
 if __name__ == "__main__":
