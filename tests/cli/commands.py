@@ -1,6 +1,7 @@
 """Runs `arno` as a user does: a process, its output, its exit code."""
 
 import os
+import re
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -10,9 +11,13 @@ from tests.shared import ROOT
 PATIENCE_SECONDS = 60
 
 
+SETTINGS = re.compile(r"(ARNO|OPENAI)_|[A-Z_]+_(API_KEY|TOKEN|BASE_URL)$|\w+_proxy$", re.IGNORECASE)
+"""Names of variables that switch providers on, or lead to them."""
+
+
 def environment(**changes):
     """The process's environment without settings of the user's own."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("ARNO_", "OPENAI_"))}
+    kept = {name: value for name, value in os.environ.items() if not SETTINGS.match(name)}
     return {**kept, "PYTHONPATH": str(ROOT / "src"), **changes}
 
 
