@@ -1,44 +1,30 @@
 """The live transport over TLS: verification is never off, keep-alive and cuts as over plain TCP."""
 
 import asyncio
-import shutil
 import ssl
-import subprocess
 
 import pytest
 
 from arno.transport.base import ErrorKind
+from arno.transport.connecting import DirectConnect
 from arno.transport.live import LiveLimits, LivePool
+from arno.transport.tls import client_context
+from tests.transport.certificates import needs_openssl
 from tests.transport.running import fault_of, on_both_loops, post, read_all, read_to_fault, within
+from tests.transport.sockets import open_sockets, turns
 from tests.transport.upstream import End, Framing, Script, ScriptedUpstream
 
-pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl is not here")
+pytestmark = needs_openssl
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory):
-    """A self-signed certificate for 127.0.0.1 (not for localhost) and its key."""
-    folder = tmp_path_factory.mktemp("tls")
-    cert, key = folder / "cert.pem", folder / "key.pem"
-    command = (
-        "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2"
-        " -subj /CN=upstream -addext subjectAltName=IP:127.0.0.1"
-    )
-    files = ["-keyout", str(key), "-out", str(cert)]
-    subprocess.run([*command.split(), *files], check=True, capture_output=True)
-    return cert, key
+def server_context(authority):
+    return authority.server("IP:127.0.0.1")
 
 
-@pytest.fixture
-def server_context(certificate):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*certificate)
-    return context
-
-
-@pytest.fixture
-def trusting(certificate):
-    return ssl.create_default_context(cafile=str(certificate[0]))
+@pytest.fixture(scope="module")
+def trusting(authority):
+    return client_context(authority.ca_file)
 
 
 @on_both_loops
@@ -137,33 +123,134 @@ def test_abort_closes_the_connection(run, server_context, trusting):
     run(within(20, scenario()))
 
 
-@on_both_loops
-def test_unknown_authority_is_refused_before_a_byte_is_sent(run, server_context):
+CERTIFICATES = {
+    # name in the certificate, days it is valid, does the client know the authority: what is told
+    "good": ("up.test", 2, True, None),
+    "expired": ("up.test", -1, True, "certificate has expired"),
+    "wrong host": ("other.test", 2, True, "Hostname mismatch"),
+    "a wildcard too high": ("*.test.up.test", 2, True, "Hostname mismatch"),
+    "unknown authority": ("up.test", 2, False, "unable to get local issuer certificate"),
+}
+
+
+def exchanged(run, authority, name, *, verified=True):
+    """(fault or None, requests the upstream saw) of one request to https://up.test."""
+    host, days, known, _ = CERTIFICATES[name]
+    server = authority.server(host, days=days)
+    context = client_context(authority.ca_file if known else None)
+
     async def scenario():
-        async with ScriptedUpstream([], server_context) as upstream:
-            live = LivePool()
-            error = await fault_of(live.send(post(upstream.url)))
-            await live.aclose()
-            return error, upstream.requests
+        before = open_sockets()
+        async with ScriptedUpstream([Script.json(b"{}")], server) as upstream:
+            port = int(upstream.url.rpartition(":")[2])
 
-    error, requests = run(within(20, scenario()))
-    assert (error.kind, error.sent, requests) == (ErrorKind.CONNECT, False, [])
-    assert "certificate not accepted" in error.message
+            async def look_up(host, port):
+                return [(2, ("127.0.0.1", port))]
+
+            live = LivePool(ssl_context=context, connect=DirectConnect(look_up))
+            if not verified:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            fault = None
+            if CERTIFICATES[name][3] is None or not verified:
+                await read_all(await live.send(post(f"https://up.test:{port}")))
+            else:
+                fault = await fault_of(live.send(post(f"https://up.test:{port}")))
+            await live.aclose()
+            requests = upstream.requests
+        await turns()
+        assert open_sockets() <= before
+        return fault, requests
+
+    return run(within(20, scenario()))
 
 
 @on_both_loops
-def test_wrong_host_is_refused(run, server_context, trusting):
+@pytest.mark.parametrize("name", CERTIFICATES)
+def test_a_certificate_is_accepted_or_refused_before_a_byte_is_sent(run, name, authority):
+    """Row 40: the fault says which, the upstream saw nothing, there is no second try without."""
+    fault, requests = exchanged(run, authority, name)
+    why = CERTIFICATES[name][3]
+    if why is None:
+        assert (fault, len(requests)) == (None, 1)
+        return
+    assert (fault.kind, fault.sent, requests) == (ErrorKind.CONNECT, False, [])
+    assert "TLS handshake failed: certificate not accepted (" in fault.message
+    assert why in fault.message
+
+
+@pytest.mark.parametrize("name", ["expired", "wrong host", "unknown authority"])
+def test_mutant_that_does_not_verify_would_send(name, authority):
+    """The same upstream answers a client that looks away: the refusals above are ours."""
+    fault, requests = exchanged(asyncio.run, authority, name, verified=False)
+    assert (fault, len(requests)) == (None, 1)
+
+
+@on_both_loops
+def test_the_name_is_sent_and_http_1_1_is_offered(run, authority):
+    """SNI without the dot of an absolute name; ALPN leaves the upstream no other protocol."""
+
     async def scenario():
-        async with ScriptedUpstream([], server_context) as upstream:
-            live = LivePool(ssl_context=trusting)
-            url = upstream.url.replace("127.0.0.1", "localhost")
-            error = await fault_of(live.send(post(url)))
+        server, seen = authority.server("up.test"), []
+        server.set_alpn_protocols(["h2", "http/1.1"])
+        server.sni_callback = lambda _, name, __: seen.append(name)
+        async with ScriptedUpstream(lambda _: Script.json(b"{}"), server) as upstream:
+            port = int(upstream.url.rpartition(":")[2])
+
+            async def look_up(host, port):
+                return [(2, ("127.0.0.1", port))]
+
+            context = client_context(authority.ca_file)
+            live = LivePool(ssl_context=context, connect=DirectConnect(look_up))
+            for host in ("up.test", "up.test."):
+                await read_all(await live.send(post(f"https://{host}:{port}")))
+            [first, _] = live._hosts.values()
+            [connection] = first._connections
+            agreed = connection._transport.get_extra_info("ssl_object").selected_alpn_protocol()
             await live.aclose()
-            return error
+            return seen, agreed
+
+    assert run(within(20, scenario())) == (["up.test", "up.test"], "http/1.1")
+
+
+@on_both_loops
+def test_a_plain_upstream_is_no_tls_upstream(run, trusting):
+    """Never downgraded: an upstream that answers a handshake in plain text is a fault."""
+
+    async def scenario():
+        def in_plain_words(_, writer):
+            writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            writer.close()
+
+        server = await asyncio.start_server(in_plain_words, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        live = LivePool(ssl_context=trusting)
+        error = await fault_of(live.send(post(f"https://127.0.0.1:{port}")))
+        await live.aclose()
+        server.close()
+        return error
+
+    error = run(within(20, scenario()))
+    assert (error.kind, error.sent) == (ErrorKind.CONNECT, False)
+    assert "TLS handshake failed: " in error.message
+
+
+@on_both_loops
+def test_an_upstream_that_hangs_up_in_the_handshake(run, trusting):
+    async def scenario():
+        server = await asyncio.start_server(
+            lambda _, writer: writer.transport.abort(), "127.0.0.1", 0
+        )
+        port = server.sockets[0].getsockname()[1]
+        live = LivePool(ssl_context=trusting)
+        error = await fault_of(live.send(post(f"https://127.0.0.1:{port}")))
+        await live.aclose()
+        server.close()
+        return error
 
     error = run(within(20, scenario()))
     assert error.kind is ErrorKind.CONNECT
-    assert "certificate not accepted" in error.message
+    assert "TLS handshake failed: " in error.message
 
 
 @on_both_loops

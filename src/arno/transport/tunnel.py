@@ -125,9 +125,15 @@ async def _secured(
     ssl_context: ssl.SSLContext,
     origin: Origin,
 ) -> tuple[asyncio.Transport, AnyProtocol]:
-    secured = await asyncio.get_running_loop().start_tls(
-        transport, protocol, ssl_context, server_hostname=server_name(origin)
-    )
+    try:
+        secured = await asyncio.get_running_loop().start_tls(
+            transport, protocol, ssl_context, server_hostname=server_name(origin)
+        )
+    except TypeError as error:
+        # asyncio before 3.11.8 and 3.12.2 stumbles when TLS inside TLS fails: the fault lies below.
+        if isinstance(error.__context__, OSError):
+            raise error.__context__ from None
+        raise
     if secured is None:
         raise ConnectionError("the proxy closed the connection")
     return secured, protocol
