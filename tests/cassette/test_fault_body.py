@@ -149,6 +149,16 @@ def test_several_faults():
         Wait(S),
         Stop.RESET,
     ]
+    assert moves_of(
+        "cut at byte=9; stall at byte=2 for=1s; stall at ratio=0.2 for=2s", [b"0123456789" * 2]
+    ) == [
+        b"01",
+        Wait(S),
+        b"23",
+        Wait(2 * S),
+        b"45678",
+        Stop.EOF,
+    ]
     assert moves_of(f"dup-event at event=1; cut at byte={2 * len(E1)}") == [E1 + E1, Stop.EOF]
 
 

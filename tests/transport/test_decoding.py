@@ -1,6 +1,8 @@
 """Fault row 23: encoded bodies are decoded event by event, bounded, and every lie is a fault."""
 
 import asyncio
+import base64
+import random
 import subprocess
 import sys
 import zlib
@@ -247,6 +249,30 @@ def test_any_split_of_the_encoded_bytes_gives_the_same_decoded_bytes(name, piece
     assert (out, chain.ended) == (b"".join(pieces), True)
 
 
+UNBOUNDED = {
+    "gzip": lambda: zlib.decompressobj(31).decompress,
+    "deflate": lambda: zlib.decompressobj(15).decompress,
+    "raw deflate": lambda: zlib.decompressobj(-15).decompress,
+    "br": lambda: brotli.Decompressor().process,
+    "zstd": lambda: zstd.ZstdDecompressor().decompress,
+}
+
+
+@pytest.mark.parametrize("name", UNBOUNDED)
+@pytest.mark.parametrize("room", [1, 7, 100_000])
+def test_after_every_byte_all_is_out_that_can_be_decoded(name, room):
+    """What the library itself gives for these bytes, when nothing bounds it."""
+    whole = b"".join(encoded_pieces(name, [bytes(700), b"abc" * 90, BODY]))
+    reference, chain = UNBOUNDED[name](), DecodingChain((ENCODERS[name][0],), 10_000)
+    for at in range(len(whole)):
+        expected = reference(whole[at : at + 1])
+        chain.feed(whole[at : at + 1])
+        got = b""
+        while piece := chain.take(room):
+            got += piece
+        assert got == expected
+
+
 @every_coding
 def test_byte_by_byte_and_whole_are_the_same(name):
     whole = encoded(name, BODY)
@@ -331,6 +357,16 @@ def test_plain_text_that_claims_to_be_encoded_is_a_fault(name):
     error = first_fault(name, EVENTS)
     assert error.kind is ErrorKind.PROTOCOL
     assert f"content-encoding {ENCODERS[name][0]!r}" in error.message
+
+
+@every_single_coding
+def test_most_of_what_stands_before_garbage_is_read(name):
+    """Even where all of it arrives at once."""
+    body = base64.b64encode(random.Random(0).randbytes(400_000))
+    whole = encoded(name, body)
+    half = len(body) // 2
+    out, kind = outcome(name, [whole[:-50_000] + random.Random(1).randbytes(50_000)])
+    assert (out[:half], kind) == (body[:half], ErrorKind.PROTOCOL)
 
 
 def test_a_checksum_that_does_not_fit_is_a_fault():

@@ -52,7 +52,7 @@ class Codec(Protocol):
 
     def decode(self, data: bytes, room: int) -> bytes:
         """About `room` bytes at most; `room` is at least 1. Raises the library's own error for
-        garbage, and `EOFError` for data after the end.
+        garbage. Data after the end are `EOFError`, or become `spare`.
         """
         ...
 
@@ -105,8 +105,6 @@ class _Zlib:
 
     def decode(self, data: bytes, room: int) -> bytes:
         inflate = self._inflate
-        if inflate.eof and data:
-            raise EOFError
         out = inflate.decompress(inflate.unconsumed_tail + data, room)
         # A full read may leave output inside zlib although all input is consumed.
         self.hungry = inflate.eof or (len(out) < room and not inflate.unconsumed_tail)
