@@ -51,7 +51,8 @@ class ScriptedProxy:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._server.close()
+        if self._server is not None:
+            self._server.close()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

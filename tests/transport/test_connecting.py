@@ -247,15 +247,16 @@ def test_mutants_of_the_race_are_caught(mutant, check, monkeypatch):
         check()
 
 
-def lookup(*addresses):
-    """A resolver that knows these addresses, and how often it was asked."""
+class Lookup:
+    """A resolver that knows these addresses, and what it was asked."""
 
-    async def look_up(host: str, port: int):
-        look_up.asked.append((host, port))
-        return addresses
+    def __init__(self, *addresses: connecting.Address) -> None:
+        self.addresses = addresses
+        self.asked: list[tuple[str, int]] = []
 
-    look_up.asked = []
-    return look_up
+    async def __call__(self, host: str, port: int):
+        self.asked.append((host, port))
+        return self.addresses
 
 
 async def one_peer(host: str = "127.0.0.1") -> tuple[asyncio.Server, int]:
@@ -287,7 +288,7 @@ def test_an_address_that_refuses_does_not_end_the_connecting(run):
     async def scenario():
         server, port = await one_peer()
         dead = closed_port()
-        addresses = lookup(
+        addresses = Lookup(
             (V6, ("::1", dead, 0, 0)), (V4, ("127.0.0.1", dead)), (V4, ("127.0.0.1", port))
         )
         peer = await connected_to(DirectConnect(addresses, pause=never))
@@ -302,7 +303,7 @@ async def past_a_silent_address(pause) -> object:
     before = open_sockets()
     server, port = await one_peer()
     with deaf_port() as deaf:
-        addresses = lookup((V4, ("127.0.0.1", deaf)), (V4, ("127.0.0.1", port)))
+        addresses = Lookup((V4, ("127.0.0.1", deaf)), (V4, ("127.0.0.1", port)))
         try:
             async with asyncio.timeout(1):
                 peer = await connected_to(DirectConnect(addresses, pause=pause))
@@ -331,7 +332,7 @@ def test_cancelled_while_addresses_are_silent_no_socket_is_left(run, silent):
     async def scenario():
         with deaf_port() as deaf:
             before = open_sockets()
-            addresses = lookup(*[(V4, (f"127.0.0.{last + 1}", deaf)) for last in range(silent)])
+            addresses = Lookup(*[(V4, (f"127.0.0.{last + 1}", deaf)) for last in range(silent)])
             connect = DirectConnect(addresses, pause=at_once)
             connecting = asyncio.ensure_future(connected_to(connect))
             while len(open_sockets() - before) < silent:
@@ -349,7 +350,7 @@ def test_cancelled_while_addresses_are_silent_no_socket_is_left(run, silent):
 def test_every_refusal_is_told(run):
     async def scenario():
         dead = closed_port()
-        addresses = lookup((V6, ("::1", dead, 0, 0)), (V4, ("127.0.0.1", dead)))
+        addresses = Lookup((V6, ("::1", dead, 0, 0)), (V4, ("127.0.0.1", dead)))
         with pytest.raises(OSError, match="refused") as caught:
             await connected_to(DirectConnect(addresses))
         return caught.value
@@ -364,7 +365,7 @@ def test_every_refusal_is_told(run):
 def test_a_name_without_addresses_is_a_fault(run):
     async def scenario():
         with pytest.raises(OSError, match="no address") as caught:
-            await connected_to(DirectConnect(lookup()))
+            await connected_to(DirectConnect(Lookup()))
         return phase_of(caught.value, "?")
 
     assert run(within(20, scenario())) == "name look-up"
@@ -413,10 +414,13 @@ def test_ipv6_is_spoken(run):
 
 def test_a_time_limit_knows_the_phase_it_ended():
     async def scenario():
-        with pytest.raises(TimeoutError) as caught:
+        async def stuck():
             async with asyncio.timeout(0):
                 with phase("outer"), phase("inner"):
                     await asyncio.Event().wait()
+
+        with pytest.raises(TimeoutError) as caught:
+            await stuck()
         return phase_of(caught.value, "?")
 
     assert asyncio.run(within(20, scenario())) == "inner outer"

@@ -89,6 +89,25 @@ def test_body_ends_as_announced(run, name):
 
 
 @on_both_loops
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_answers_and_never_followed(run, status):
+    """A redirect could carry the key to another host."""
+
+    async def scenario():
+        async with ScriptedUpstream([Script.json(b"{}")]) as other:
+            moved = Script([], status, [("location", other.url)], framing=Framing.LENGTH)
+            async with ScriptedUpstream([moved, moved]) as upstream, pool() as live:
+                for request in (get(upstream.url), post(upstream.url)):
+                    response = await live.send(request)
+                    assert response.status == status
+                    assert header(response.headers, "location") == other.url
+                    await read_all(response)
+            return other.connections
+
+    assert run(within(20, scenario())) == 0
+
+
+@on_both_loops
 def test_status_and_headers_are_kept_in_order(run):
     async def scenario():
         headers = [("Set-Cookie", "a=1"), ("X-Empty", ""), ("set-cookie", "b=2")]

@@ -5,12 +5,18 @@ came back.
 """
 
 import asyncio
+import socket
+from contextlib import asynccontextmanager
 
 import pytest
 
 from arno.transport.base import ErrorKind
+from arno.transport.connecting import DirectConnect
 from arno.transport.live import LiveLimits, LivePool, connect_directly
+from arno.transport.proxy import Proxies, Proxy
+from tests.transport.proxying import ScriptedProxy
 from tests.transport.running import on_both_loops, pool, post, read_all, read_to_fault, within
+from tests.transport.sockets import deaf_port, open_sockets, turns
 from tests.transport.upstream import Framing, Script, ScriptedUpstream
 
 
@@ -97,6 +103,136 @@ def test_cancel_while_connecting(run):
             await live.aclose()
 
     run(within(20, scenario()))
+
+
+class Silent(asyncio.Protocol):
+    """An upstream, or a proxy, that listens and never says a word."""
+
+    def __init__(self, arrived: asyncio.Event, closed: asyncio.Event) -> None:
+        self._arrived = arrived
+        self._closed = closed
+
+    def data_received(self, data):
+        self._arrived.set()
+
+    def connection_lost(self, exc):
+        self._closed.set()
+
+
+@asynccontextmanager
+async def silent_port():
+    """(port, event: bytes have come, event: the peer has closed)."""
+    arrived, closed = asyncio.Event(), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Silent(arrived, closed), "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1], arrived, closed
+    server.close()
+
+
+@asynccontextmanager
+async def in_look_up():
+    started = asyncio.Event()
+
+    async def look_up(host, port):
+        started.set()
+        await asyncio.Event().wait()
+
+    yield LivePool(ONE, connect=DirectConnect(look_up)), "http://up.test", started.wait, None
+
+
+@asynccontextmanager
+async def in_tcp():
+    before = open_sockets()
+    with deaf_port() as port:
+        own = open_sockets() - before
+
+        async def one_more():
+            while open_sockets() - before <= own:
+                await asyncio.sleep(0)
+
+        yield LivePool(ONE), f"http://127.0.0.1:{port}", one_more, None
+
+
+@asynccontextmanager
+async def in_tls():
+    async with silent_port() as (port, arrived, closed):
+        yield LivePool(ONE), f"https://127.0.0.1:{port}", arrived.wait, closed
+
+
+@asynccontextmanager
+async def in_proxy_tls():
+    async with silent_port() as (port, arrived, closed):
+        table = Proxies(https=Proxy.parse(f"https://127.0.0.1:{port}"))
+        yield LivePool(ONE, proxies=table), "https://up.test", arrived.wait, closed
+
+
+@asynccontextmanager
+async def in_connect():
+    async with ScriptedProxy(answer=None) as proxy:
+        table = Proxies(https=Proxy.parse(proxy.place))
+        yield LivePool(ONE, proxies=table), "https://up.test", proxy.arrived.wait, proxy.closed
+
+
+@asynccontextmanager
+async def in_tls_through_a_tunnel():
+    async with (
+        silent_port() as (port, arrived, closed),
+        ScriptedProxy({"up.test:443": port}) as proxy,
+    ):
+        table = Proxies(https=Proxy.parse(proxy.place))
+        yield LivePool(ONE, proxies=table), "https://up.test", arrived.wait, closed
+
+
+ONE = LiveLimits(max_connections_per_host=1)
+PHASES = {
+    phase.__name__: phase
+    for phase in (in_look_up, in_tcp, in_tls, in_proxy_tls, in_connect, in_tls_through_a_tunnel)
+}
+"""Each: a pool, a URL, what to await until the phase is reached, what the peer then sees."""
+
+
+async def left_by_a_cancelled_connect(name: str) -> set[tuple[int, int]]:
+    """Sockets that are open after a request was cancelled in a phase of connecting."""
+    before = open_sockets()
+    async with PHASES[name]() as (live, url, reached, closed):
+        within_phase = open_sockets()
+        sending = asyncio.ensure_future(live.send(post(url)))
+        await reached()
+        sending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await sending
+        # The slot is back at once, and with the last one the origin is forgotten.
+        assert not live._hosts
+        if closed is not None:
+            await closed.wait()
+        await turns()
+        if name in ("in_look_up", "in_tcp"):
+            assert open_sockets() <= within_phase
+        await live.aclose()
+    await turns(20)
+    return open_sockets() - before
+
+
+@on_both_loops
+@pytest.mark.parametrize("name", PHASES)
+def test_cancel_in_every_phase_of_connecting(run, name):
+    assert run(within(20, left_by_a_cancelled_connect(name))) == set()
+
+
+def test_mutant_that_keeps_the_socket_of_a_cancelled_attempt_is_caught(monkeypatch):
+    async def careless(address):
+        sock = socket.socket(address[0], socket.SOCK_STREAM)
+        kept.append(sock)
+        sock.setblocking(False)
+        await asyncio.get_running_loop().sock_connect(sock, address[1])
+        return sock
+
+    kept = []
+    monkeypatch.setattr(connect_directly, "_open_socket", careless)
+    with pytest.raises(AssertionError):
+        asyncio.run(within(20, left_by_a_cancelled_connect("in_tcp")))
+    for sock in kept:
+        sock.close()
 
 
 @on_both_loops

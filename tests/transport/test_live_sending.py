@@ -3,9 +3,12 @@
 import asyncio
 import socket
 
+import pytest
+
+from arno.transport.base import ErrorKind
 from arno.transport.connection import WRITE_SLICE
 from arno.transport.live import LivePool, connect_directly
-from tests.transport.running import on_both_loops, pool, post, read_all, within
+from tests.transport.running import fault_of, on_both_loops, pool, post, read_all, within
 from tests.transport.upstream import End, Framing, Script, ScriptedUpstream
 
 
@@ -54,6 +57,60 @@ def test_early_answer_survives_the_reset_that_follows_it(run):
             assert (response.status, await read_all(response)) == (413, b"no")
 
     run(within(30, scenario()))
+
+
+@on_both_loops
+@pytest.mark.parametrize("framing", ["content-length: 2\r\n", ""])
+def test_an_answer_of_an_upstream_that_half_closes_is_used(run, framing):
+    """It says all it has to say, sends FIN, and goes on reading our body: no cut."""
+
+    async def scenario():
+        uploads = []
+
+        async def answer_and_read_on(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(f"HTTP/1.1 413 No\r\n{framing}\r\nno".encode())
+            writer.write_eof()
+            uploads.append(len(await reader.read()))
+            writer.close()
+
+        server = await asyncio.start_server(answer_and_read_on, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with pool() as live:
+            for _ in range(2):
+                response = await live.send(post(url, b"x" * 20_000_000))
+                assert (response.status, await read_all(response)) == (413, b"no")
+            assert not live._hosts
+        while len(uploads) < 2:
+            await asyncio.sleep(0.001)
+        server.close()
+        return uploads
+
+    assert max(run(within(30, scenario()))) < 20_000_000
+
+
+@on_both_loops
+@pytest.mark.parametrize("head", ["", "HTTP/1.1 200 OK\r\n"])
+def test_a_half_close_before_the_answer_is_a_closed_connection(run, head):
+    """Control: FIN is an end, wherever it comes."""
+
+    async def scenario():
+        async def only_closes(reader, writer):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(head.encode())
+            writer.write_eof()
+            await reader.read()
+            writer.close()
+
+        server = await asyncio.start_server(only_closes, "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        async with pool() as live:
+            error = await fault_of(live.send(post(url)))
+        server.close()
+        return error
+
+    error = run(within(30, scenario()))
+    assert (error.kind, error.sent) == (ErrorKind.CLOSED, True)
 
 
 def test_early_answer_needs_an_upstream_that_does_not_read():

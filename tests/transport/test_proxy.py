@@ -1,5 +1,7 @@
 """Which proxy stands before an origin: the environment's conventions, row by row."""
 
+from contextlib import contextmanager
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -83,7 +85,7 @@ def test_proxy_url(url):
 def test_a_bad_proxy_url_is_refused_by_the_name_of_its_variable(url):
     if url == "http://sk-secret":
         url += "..test"
-    with pytest.raises(LocalError, match="^HTTPS_PROXY: ") as caught:
+    with pytest.raises(LocalError, match=r"^HTTPS_PROXY: ") as caught:
         Proxies.from_environment({"HTTPS_PROXY": url})
     assert "secret" not in str(caught.value)
 
@@ -134,17 +136,25 @@ def test_what_no_proxy_cannot_mean_is_refused(entry):
         Proxies.from_environment({"NO_PROXY": entry})
 
 
+@contextmanager
+def suppress_refusal():
+    """A list that gets the text of the ValueError the block may end with."""
+    told = []
+    try:
+        yield told
+    except ValueError as error:
+        told.append(str(error))
+
+
 @given(st.text(max_size=40))
 def test_no_proxy_is_understood_or_refused(entries):
-    try:
+    with suppress_refusal() as told:
         NoProxy(entries).covers(HTTP)
-    except ValueError as error:
-        assert "is no host, address or network" in str(error)
+    assert all("is no host, address or network" in text for text in told)
 
 
 @given(st.text(max_size=40))
 def test_a_proxy_url_is_understood_or_refused_without_repeating_it(url):
-    try:
+    with suppress_refusal() as told:
         Proxy.parse("http://u:" + url)
-    except ValueError as error:
-        assert len(url) < 8 or url not in str(error)
+    assert all(len(url) < 8 or url not in text for text in told)

@@ -80,9 +80,9 @@ def test_origins_do_not_share_connections_to_a_proxy(run):
 @on_both_loops
 def test_what_no_proxy_names_and_this_machine_go_direct_without_credentials(run):
     async def scenario():
-        async with ScriptedUpstream(lambda _: Script.json(b"{}")) as upstream:
-            async with pool_through(proxies("p.test:1")) as live:
-                await read_all(await live.send(post(upstream.url)))
+        scripts = [Script.json(b"{}")]
+        async with ScriptedUpstream(scripts) as upstream, pool_through(proxies("p.test:1")) as live:
+            await read_all(await live.send(post(upstream.url)))
             return upstream.requests[0]
 
     request = run(within(20, scenario()))
@@ -109,9 +109,12 @@ def test_407_of_a_proxy_is_no_answer_of_the_upstream(run):
 @on_both_loops
 def test_control_407_without_a_proxy_is_the_upstreams(run):
     async def scenario():
-        async with ScriptedUpstream([Script.json(b"{}", 407)]) as upstream:
-            async with pool_through(proxies("p.test:1")) as live:
-                return (await live.send(post(upstream.url))).status
+        answer = Script.json(b"{}", 407)
+        async with (
+            ScriptedUpstream([answer]) as upstream,
+            pool_through(proxies("p.test:1")) as live,
+        ):
+            return (await live.send(post(upstream.url))).status
 
     assert run(within(20, scenario())) == 407
 
@@ -305,9 +308,11 @@ def test_a_proxy_that_opens_no_tunnel(run, name):
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nx: "])
 def test_a_proxy_that_hangs_up(run, answer):
     async def scenario():
-        async with ScriptedProxy(answer=answer, hang_up=True) as proxy:
-            async with pool_through(proxies(proxy.place)) as live:
-                return await fault_of(live.send(post("https://up.test")))
+        async with (
+            ScriptedProxy(answer=answer, hang_up=True) as proxy,
+            pool_through(proxies(proxy.place)) as live,
+        ):
+            return await fault_of(live.send(post("https://up.test")))
 
     error = run(within(20, scenario()))
     assert error.kind is ErrorKind.CONNECT
