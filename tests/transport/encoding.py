@@ -1,11 +1,16 @@
 """Bodies in every content coding, event by event, and a response that gives out what it is told."""
 
+import asyncio
 import sys
 import zlib
 from collections.abc import Callable
 from importlib import import_module
 
+import pytest
+
 from arno.transport.base import ErrorKind, TransportError
+from arno.transport.decoding import decoded
+from tests.transport.running import fault_of, read_all, read_to_fault
 
 brotli = import_module("brotli")
 zstd = import_module("compression.zstd" if sys.version_info >= (3, 14) else "backports.zstd")
@@ -91,3 +96,50 @@ class PiecesResponse:
 
     def abort(self):
         self.aborted += 1
+
+
+def bomb(name, megabytes):
+    """That many MiB of zeros."""
+    zeros = bytes(1024 * 1024)
+    if name == "zstd":
+        return zstd.compress(zeros) * megabytes
+    if name == "br":
+        engine = brotli.Compressor(quality=1)
+        return b"".join([*(engine.process(zeros) for _ in range(megabytes)), engine.finish()])
+    deflate = zlib.compressobj(wbits=-15)
+    block = deflate.compress(zeros) + deflate.flush(zlib.Z_FULL_FLUSH)
+    return block * megabytes + deflate.flush()
+
+
+EVENTS = [b'data: {"n":%d,"text":"%b"}\n\n' % (n, b"abcdefgh" * n) for n in range(1, 6)]
+BODY = b"".join(EVENTS)
+ALONE = [name for name in ENCODERS if "then" not in name]
+
+every_coding = pytest.mark.parametrize("name", ENCODERS)
+every_single_coding = pytest.mark.parametrize("name", ALONE)
+
+
+def response(name, pieces, fault=None):
+    """A decoded response over these encoded pieces, and the inner one."""
+    inner = PiecesResponse(ENCODERS.get(name, (name,))[0], pieces, fault)
+    return decoded(inner), inner
+
+
+def outcome(name, pieces, fault=None, **settings):
+    """What is read of these encoded pieces, and how it ends."""
+    inner = PiecesResponse(ENCODERS.get(name, (name,))[0], pieces, fault)
+    return asyncio.run(read_to_fault(decoded(inner, **settings)))
+
+
+def first_fault(name, pieces):
+    """What these encoded pieces end with; again and again, and the inner response is let go."""
+
+    async def scenario():
+        reader, inner = response(name, pieces)
+        error = await fault_of(read_all(reader))
+        again = await fault_of(reader.read())
+        assert (again.kind, again.message) == (error.kind, error.message)
+        assert inner.aborted
+        return error
+
+    return asyncio.run(scenario())
