@@ -9,7 +9,7 @@ ARGS ?=
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench lock clean
+.PHONY: help setup demo test check bench soak lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -28,8 +28,11 @@ check: setup ## format, lint, types, layers, sizes, words, packages, changelog, 
 	@'$(BIN)/python' -m checks
 	@'$(BIN)/python' -m pytest -q -n $(WORKERS)
 
-bench: setup ## the benchmarks
+bench: setup ## the benchmarks, beside other gateways (ARGS="--no-peers --quick")
 	@'$(BIN)/python' -m benchmarks $(ARGS)
+
+soak: setup ## a mix of cuts, cancels and slow clients for SECONDS (default 600)
+	@'$(BIN)/python' -m benchmarks.soak $(if $(SECONDS),--seconds $(SECONDS)) $(ARGS)
 
 # Which versions a release is built and tested with: written by `uv pip compile`, read by plain pip.
 UV ?= uv

@@ -63,7 +63,9 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--all", action="store_true", help="the table and all suites")
     parser.add_argument("--no-peers", action="store_true", help="no other gateways in the table")
-    parser.add_argument("--rows", help="rows of the table whose names begin so, with commas")
+    parser.add_argument(
+        "--row", action="append", help="only rows whose names begin so (repeatable)"
+    )
     parser.add_argument("--json", type=Path, help="write the table to this file, too")
     return parser.parse_args(arguments)
 
@@ -122,7 +124,7 @@ def _nginx(*, fetch: bool) -> Nginx | str:
 def _subjects(
     options: argparse.Namespace, server: Nginx | str, *, certified: bool
 ) -> Iterator[Subject]:
-    wanted = tuple(options.rows.split(",")) if options.rows else ("",)
+    wanted = tuple(options.row) if options.row else ("",)
     yield from (one for one in own(certified=certified) if one.name.startswith(wanted))
     if not options.no_peers:
         yield from (

@@ -45,6 +45,15 @@ class Line(Protocol):
         ...
 
 
+@runtime_checkable
+class Bare(Protocol):
+    """What we need of a socket (uvloop's are not sockets by class)."""
+
+    def setsockopt(self, level: int, option: int, value: bytes) -> None:
+        """Set an option."""
+        ...
+
+
 class Counts(msgspec.Struct):
     """What was done so far, and what is now.
 
@@ -141,7 +150,7 @@ class Upstream(asyncio.Protocol):
         if self._transport is None:
             return
         bare = self._transport.get_extra_info("socket")
-        if reset and isinstance(bare, socket.socket):
+        if reset and isinstance(bare, Bare):
             bare.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._transport.close()
 

@@ -1,162 +1,122 @@
 """The benchmarks run and measure what they say; how long anything takes is tested nowhere."""
 
-import itertools
-
 import msgspec
 import pytest
 
 from arno.dialects import DIALECTS
-from arno.wire import json
 from arno.wire.sse import SSEDecoder
-from benchmarks import install, machine, micro, serving, traffic
-from benchmarks.__main__ import SUITES, main
-from benchmarks.children import BenchmarkError, counts, first_line, loading, start, stop
-from benchmarks.children import serving as process
-from benchmarks.load import Plan, spread
+from benchmarks import compare, install, machine, measure, micro, requests, subjects
+from benchmarks.__main__ import SUITES, TABLE, main
+from benchmarks.answers import check
+from benchmarks.children import BenchmarkError, Server, counts, first_line, start, stop
+from benchmarks.load import spread
+from benchmarks.measure import CASES, REQUEST
+from benchmarks.subjects import FLOOR, Running, own
 from benchmarks.table import TINY, Row, Section, render
-from benchmarks.upstream import PACED_EVENTS, STAMPED_EVENTS, scripts
 
 CORE = machine.OTHER_CORE
+PLAIN = (FLOOR, "arno asgi, verbatim", "arno asgi, restamped")
 
 
 @pytest.fixture(scope="module")
-def upstream():
-    with process(["-m", "benchmarks.upstream"], CORE) as server:
-        yield server
+def base():
+    with compare.ground(None) as ground:
+        yield ground
 
 
-@pytest.fixture(scope="module")
-def running():
-    with serving.bench() as bench:
-        yield bench
+@pytest.fixture(scope="module", params=PLAIN)
+def running(request, base):
+    [subject] = [one for one in own(certified=False) if one.name == request.param]
+    with subject.start(base) as found:
+        yield found
 
 
-def terminal(frames):
-    """How the chat dialect says that these frames end."""
-    decoder = DIALECTS["chat"].stream_decoder()
-    batches = [decoder.feed(frame) for frame in SSEDecoder().feed(b"".join(frames))]
-    return type(batches[-1].events[-1]).__name__
+def test_every_way_of_ours_answers_rightly(base):
+    certified = base.certificate is not None
+    ours = [one for one in own(certified=certified) if one.ours]
+    assert len(ours) >= 3
+    for subject in ours:
+        if subject.start is not None:
+            with subject.start(base) as running:
+                check(running)
 
 
-@pytest.mark.parametrize(
-    ("frames", "count"), [(traffic.stream(), 27), (traffic.long_stream(300), 300)]
-)
-def test_streams_have_their_events_and_end_well(frames, count):
-    assert len(frames) == count
-    assert terminal(frames) == "ResponseEnd"
+@pytest.mark.parametrize("case", [CASES[0], CASES[2]], ids=lambda case: case.script)
+def test_cpu_time_is_measured_and_connections_are_kept(base, running, case):
+    found = measure.cost(base.upstream, running, case, TINY)
+    assert len(found.samples) == TINY.windows
+    assert min(found.samples) > 0
+    assert found.opened <= case.clients
+    assert not found.late
 
 
-def test_a_stamped_event_is_an_event_and_carries_its_time():
-    frame = traffic.stamped(1234)
-    assert len(frame) == len(traffic.stamped(10**18))
-    document = json.loads(frame.removeprefix(b"data: "))
-    assert document["choices"][0]["delta"]["content"] == "at=" + "1234".zfill(20)
+def test_a_pace_that_is_too_much_is_told(base, running, monkeypatch):
+    paced = next(case for case in CASES if case.paced)
+    monkeypatch.setattr(measure, "KEPT_PACE", 1000.0)
+    assert measure.cost(base.upstream, running, paced, TINY).late
 
 
-def test_the_whole_answer_has_one_kilobyte_and_usage():
-    body = traffic.whole()
-    assert 900 <= len(body) <= 1100
-    assert DIALECTS["chat"].decode_response(body).usage.input == 96
+def test_latency_is_measured(base, running):
+    found = measure.latency(base.upstream, running, TINY)
+    for part in (found.first_byte, found.event):
+        assert part.count >= 2
+        assert 0 < part.p50 <= part.p99
 
 
-@pytest.mark.parametrize("prompt_bytes", [0, 117_000])
-def test_a_request_has_the_size_that_was_asked_for(prompt_bytes):
-    body = traffic.ask("a/b", streamed=True, prompt_bytes=prompt_bytes)
-    assert prompt_bytes <= len(body) + 2048
-    assert len(body) <= prompt_bytes * 1.05 + 2048
-    assert DIALECTS["chat"].peek(body).model == "a/b"
+def test_held_streams_are_open_when_memory_is_read(base, running):
+    before = counts(base.upstream).requests
+    found = measure.memory(running, TINY)
+    assert counts(base.upstream).requests - before == TINY.held == found.opened
+    assert found.rest > 0
+    assert found.each_kb == pytest.approx((found.full - found.rest) * 1024 / TINY.held)
 
 
-@pytest.mark.parametrize(
-    ("script", "events"),
-    [
-        ("burst", 27),
-        ("joined", 27),
-        ("paced", PACED_EVENTS),
-        ("stamped", STAMPED_EVENTS + 3),
-        ("held", 2),
-    ],
-)
-def test_scripts_hold_the_events_that_they_say(script, events):
-    found = scripts()[script]
-    assert found.events + found.stamped == events
-    assert b"".join(found.writes).count(b"\n\n\r\n") in {len(found.writes), 1}
-
-
-@pytest.mark.parametrize(
-    ("script", "streamed", "events"), [("burst", True, 27), ("joined", True, 27), ("x", False, 0)]
-)
-def test_the_upstream_counts_what_it_wrote(upstream, script, streamed, events):
-    before = counts(upstream)
-    plan = Plan(url=upstream.url, model=f"up/{script}", streamed=streamed, clients=2)
-    with loading(plan) as run:
-        while counts(upstream).requests < before.requests + 20:
-            pass
-    after = counts(upstream)
-    answers = after.requests - before.requests
-    assert run.tally.answers >= 18
-    assert answers - run.tally.answers <= 2
-    written = after.events - before.events
-    assert events * (answers - 2) <= written <= events * answers
-    assert (after.streams - before.streams > 0) is streamed
-    assert after.connections - before.connections == 2
-
-
-def test_a_bad_answer_is_never_measured(upstream):
-    plan = Plan(url=upstream.url, model="up/unknown", streamed=True)
-    with pytest.raises(BenchmarkError, match="were bad"), loading(plan):
-        pass
-
-
-def test_a_process_that_ends_at_once_is_told():
-    child = start(["-c", "pass"], CORE)
-    try:
-        with pytest.raises(BenchmarkError, match="ended before it was ready"):
-            first_line(child)
-    finally:
-        stop(child)
-
-
-def test_connections_that_are_not_kept_are_told(running, monkeypatch):
-    asked = itertools.count(0, 1000)
-
-    def forgetful(upstream):
-        return msgspec.structs.replace(counts(upstream), connections=next(asked))
-
-    monkeypatch.setattr(serving, "counts", forgetful)
-    with pytest.raises(BenchmarkError, match="upstream connections for 32 clients"):
-        serving.cpu_row(running, TINY, serving.CASES[0], serving.FLOOR)
-
-
-def test_work_that_does_not_come_is_told(running, monkeypatch):
-    monkeypatch.setattr(serving, "PATIENCE_S", 0.0)
+def test_work_that_does_not_come_is_told(base, monkeypatch):
+    monkeypatch.setattr(measure, "PATIENCE_S", 0.0)
     with pytest.raises(BenchmarkError, match="no events came"):
-        serving._window(running.upstream, running.gateway, 0.001, "events")
+        measure.window(base.upstream, [base.upstream.pid], 0.001, "events")
 
 
-@pytest.mark.parametrize("kind", ["verbatim", "restamped"])
-def test_latency_is_measured_on_both_sides(running, kind):
-    direct = serving._latency(running.upstream.url, "up", TINY)
-    through = serving._latency(running.gateway.url, kind, TINY)
-    for tally in (direct, through):
-        assert tally.first_byte.count >= 2
-        assert tally.event.count >= 2
-        assert 0 < tally.event.p50 <= tally.event.p99
+class WrongAnswers:
+    """Answers in place of a gateway's."""
+
+    def __init__(self, monkeypatch, whole, stream):
+        def ask(running, script, *, streamed):
+            return stream if streamed else whole
+
+        monkeypatch.setattr("benchmarks.answers.ask", ask)
 
 
-@pytest.mark.parametrize("kind", [serving.FLOOR, "verbatim", "restamped"])
-@pytest.mark.parametrize("case", [serving.CASES[0], serving.CASES[2]], ids=lambda case: case.script)
-def test_cpu_time_is_measured(running, case, kind):
-    row = serving.cpu_row(running, TINY, case, kind)
-    assert row.value > 0
-    assert row.unit == "us CPU"
+def test_answers_that_are_wrong_are_told(monkeypatch):
+    from benchmarks import traffic
+
+    nobody = Running(server=Server(0, "http://127.0.0.1:1"))
+    good, stream = traffic.whole(), traffic.stream()
+    WrongAnswers(monkeypatch, good, b"".join(stream))
+    check(nobody)
+    wrong = [
+        (b"<html>", b"".join(stream), "no JSON"),
+        (good.replace(b"tide", b"time"), b"".join(stream), "a whole answer says"),
+        (b'{"choices":[]}', b"".join(stream), "without text"),
+        (good, b"".join(stream[:-1]), "a stream says"),
+        (good, b"".join((*stream[:3], *stream[4:])), "a stream says"),
+    ]
+    for whole, frames, words in wrong:
+        WrongAnswers(monkeypatch, whole, frames)
+        with pytest.raises(BenchmarkError, match=words):
+            check(nobody)
 
 
-def test_held_streams_are_open_when_memory_is_read(running):
-    before = counts(running.upstream).requests
-    rows = list(serving.memory_rows(running, TINY))
-    assert counts(running.upstream).requests - before == TINY.held
-    assert [row.unit for row in rows] == ["MB"] * 2
+def test_a_server_that_is_not_there_is_told():
+    with pytest.raises(BenchmarkError, match="no answer"):
+        check(Running(server=Server(0, "http://127.0.0.1:1")))
+
+
+def test_the_short_run_for_requests(monkeypatch):
+    monkeypatch.setattr(requests, "ROUNDS", 1)
+    [section] = requests.sections(TINY)
+    assert len(section.rows) == 3
+    assert all(row.value > 0 for row in section.rows)
 
 
 @pytest.mark.parametrize("name", ["install", "micro"])
@@ -170,8 +130,10 @@ def test_single_steps_do_their_work(what):
     """The machine's step gives the whole stream to a client."""
     writer = {"restamped": micro._restamping, "verbatim": micro._verbatim}[what]
     written = b"".join(step.output for step in micro._machine(writer)()())
-    assert terminal([written]) == "ResponseEnd"
-    assert written.count(b"\n\n") == 27
+    decoder = DIALECTS["chat"].stream_decoder()
+    batches = [decoder.feed(frame) for frame in SSEDecoder().feed(written)]
+    assert type(batches[-1].events[-1]).__name__ == "ResponseEnd"
+    assert written.count(b"\n\n") == 26
 
 
 def test_the_install_counts_packages_once_and_leaves_extras_out():
@@ -201,11 +163,40 @@ def test_cpu_time_is_that_of_the_other_process_and_its_threads():
     assert told * 0.5 <= seen <= told + 50_000_000
 
 
+PARENT = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+print(child.pid, flush=True)
+input()
+child.communicate(b"x")
+"""
+
+
+def test_a_family_is_a_process_and_what_it_started():
+    child = start(["-c", PARENT], CORE)
+    try:
+        grandchild = int(first_line(child))
+        assert machine.family(child.pid) == [child.pid, grandchild]
+        child.communicate("\n", timeout=30)
+    finally:
+        stop(child)
+
+
 def test_memory_is_that_of_the_other_process():
     child = start(["-c", "held = bytearray(b'x' * 2**26); print('up', flush=True); input()"], CORE)
     try:
         first_line(child)
         assert 64 <= machine.resident_mb(child.pid) <= 256
+        assert machine.descriptors(child.pid) >= 3
+    finally:
+        stop(child)
+
+
+def test_a_process_that_ends_at_once_is_told():
+    child = start(["-c", "pass"], CORE)
+    try:
+        with pytest.raises(BenchmarkError, match="ended before it was ready"):
+            first_line(child)
     finally:
         stop(child)
 
@@ -240,14 +231,22 @@ def test_what_cannot_be_measured_is_an_exit_code(monkeypatch, capsys):
 
 
 @pytest.mark.slow
-def test_the_whole_run(monkeypatch, capsys):
+def test_the_table_without_peers(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr("benchmarks.__main__.QUICK", TINY)
-    assert main(["--quick"]) == 0
+    file = tmp_path / "table.json"
+    rows = [word for name in (subjects.DIRECT, *PLAIN) for word in ("--row", name)]
+    assert main(["--quick", "--no-peers", "--json", str(file), *rows]) == 0
     out = capsys.readouterr().out
-    for title in ("CPU time of the gateway", "Latency at 50", "Resident memory", "Start-up of"):
+    for title in ("The gateway beside others", "Gates", "What was switched on"):
         assert f"### {title}" in out
-    for title in ("Imports", "Size of the install", "Single steps"):
-        assert f"### {title}" in out
+    document = msgspec.json.decode(file.read_bytes())
+    names = [row["name"] for row in document["rows"]]
+    assert [name for name in names if "TLS" not in name] == [subjects.DIRECT, *PLAIN]
+    for row in document["rows"]:
+        missing = row["notes"] == ["openssl is not here"]
+        assert missing or set(row["costs"]) == {case.short for case in CASES}
+    assert {gate["verdict"].split()[0] for gate in document["gates"]} <= {"met", "missed"}
+    assert document["medians"]["floor"][REQUEST.short] > 0
 
 
 def test_it_is_started_as_a_module():
@@ -258,3 +257,4 @@ def test_it_is_started_as_a_module():
         stop(child)
     assert child.returncode == 0
     assert "--quick" in out
+    assert TABLE in out
