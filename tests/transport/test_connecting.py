@@ -18,9 +18,11 @@ from arno.transport.connecting import (
     race,
     resolve,
 )
+from arno.transport.live import LivePool
 from arno.transport.url import Origin
-from tests.transport.running import on_both_loops, within
+from tests.transport.running import get, on_both_loops, read_all, within
 from tests.transport.sockets import closed_port, deaf_port, open_sockets, turns
+from tests.transport.upstream import End, Script, ScriptedUpstream
 
 V4, V6 = socket.AF_INET, socket.AF_INET6
 
@@ -425,3 +427,43 @@ def test_a_time_limit_knows_the_phase_it_ended():
 
     assert asyncio.run(within(20, scenario())) == "inner outer"
     assert phase_of(OSError(), "default") == "default"
+
+
+async def followed(look_up_of) -> list[int]:
+    """Requests that two upstreams saw: the name points to the first, then to the second one."""
+    ok = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"
+    async with (
+        ScriptedUpstream(lambda _: Script.raw(ok, end=End.CUT)) as old,
+        ScriptedUpstream(lambda _: Script.json(b"{}")) as new,
+    ):
+        places = Lookup()
+        live = LivePool(connect=DirectConnect(look_up_of(places)))
+        for upstream in (old, new, new):
+            places.addresses = ((V4, ("127.0.0.1", int(upstream.url.rpartition(":")[2]))),)
+            await read_all(await live.send(get("http://up.test")))
+            if upstream is old:
+                await old.requests[0].closed.wait()
+        await live.aclose()
+        # A kept connection needs no look-up.
+        assert places.asked == [("up.test", 80)] * len(places.asked)
+        return [len(old.requests), len(new.requests), len(places.asked)]
+
+
+@on_both_loops
+def test_a_name_that_moves_is_followed_by_the_next_connection(run):
+    """Row 37: a new connection looks the name up anew."""
+    assert run(within(20, followed(lambda places: places))) == [1, 2, 2]
+
+
+def test_mutant_that_remembers_addresses_is_caught():
+    def remembering(places):
+        known = {}
+
+        async def look_up(host, port):
+            if host not in known:
+                known[host] = await places(host, port)
+            return known[host]
+
+        return look_up
+
+    assert asyncio.run(within(20, followed(remembering))) == [3, 0, 1]

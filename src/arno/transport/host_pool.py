@@ -68,6 +68,7 @@ class HostPool:
         `forwarder` is the proxy that takes the requests themselves, in absolute form.
         """
         self.forwarder = forwarder
+        self.label = origin.label
         self._origin = origin
         self._limits = limits
         self._connect = connect
@@ -81,17 +82,22 @@ class HostPool:
         self._sweeper: asyncio.TimerHandle | None = None
         self._closed = False
 
-    async def acquire(self) -> Connection | None:
-        """Take a slot: with an idle connection, or None to `open` one. Waits if all are taken.
-
-        Raises `TransportError` (busy) if too many wait, or none became free in time.
-        """
+    def take_idle(self) -> Connection | None:
+        """An idle connection and its slot, None if there is none."""
         while self._idle:
             connection, _ = self._idle.popitem()
             if connection.usable():
                 return connection
             connection.drop("closed by the upstream while idle")
             self._open -= 1
+        return None
+
+    async def acquire(self) -> Connection | None:
+        """When nothing is idle, take a slot: None to `open` a connection in it, or one that another
+        request gave back while this one waited.
+
+        Raises `TransportError` (busy) if too many wait, or none became free in time.
+        """
         if self._open < self._limits.max_connections_per_host:
             self._open += 1
             return None
@@ -163,7 +169,7 @@ class HostPool:
     def closed_error(self) -> TransportError:
         """The fault of a request that had no connection yet when the transport was closed."""
         return TransportError(
-            ErrorKind.CONNECT, f"{self._origin.label}: the transport was closed before connecting"
+            ErrorKind.CONNECT, f"{self.label}: the transport was closed before connecting"
         )
 
     async def _queue(self) -> Connection | None:
@@ -195,7 +201,7 @@ class HostPool:
 
     def _busy(self, why: str) -> TransportError:
         most = self._limits.max_connections_per_host
-        text = f"{self._origin.label}: all {most} connections are in use, and {why}"
+        text = f"{self.label}: all {most} connections are in use, and {why}"
         return TransportError(ErrorKind.BUSY, text)
 
     def _give_back(self, connection: Connection | None) -> None:
@@ -230,16 +236,16 @@ class HostPool:
 
     def _connect_fault(self, error: OSError, seconds: float | None) -> TransportError:
         """`seconds`: what was allowed, if that is what ended it."""
-        label = self._origin.label
         where = phase_of(error, "connecting")
         if seconds is None:
-            return TransportError(ErrorKind.CONNECT, f"{label}: {where} failed: {_reason(error)}")
-        text = f"{label}: connecting took longer than {seconds:g} s ({where})"
+            text = f"{self.label}: {where} failed: {_reason(error)}"
+            return TransportError(ErrorKind.CONNECT, text)
+        text = f"{self.label}: connecting took longer than {seconds:g} s ({where})"
         return TransportError(ErrorKind.CONNECT_TIMEOUT, text)
 
     def _new_connection(self) -> Connection:
         limits = self._limits
-        return Connection(self._origin.label, limits.read_high_water, limits.max_header_bytes, self)
+        return Connection(self.label, limits.read_high_water, limits.max_header_bytes, self)
 
     def _sweep(self) -> None:
         """Close what has been idle for too long; look again when the next one is due."""

@@ -91,7 +91,7 @@ class LivePool:
         host = self._hosts.get(target.origin) or self._new_host(target.origin)
         if host.forwarder is not None:
             head = absolute_form(head, target, host.forwarder.authorization)
-        connection = await host.acquire()
+        connection = host.take_idle() or await host.acquire()
         response = None
         if connection is not None:
             response = await _exchange(host, connection, request, head)
@@ -101,8 +101,8 @@ class LivePool:
         if response is None:
             raise RuntimeError("a fresh connection cannot be stale")
         if host.forwarder is not None:
-            _check_forwarded(response, target.origin, host.forwarder)
-        return self._readable(response, target.origin)
+            _check_forwarded(response, host.label, host.forwarder)
+        return self._readable(response, host.label)
 
     async def aclose(self) -> None:
         """See `Transport.aclose`; safe to call twice."""
@@ -110,10 +110,10 @@ class LivePool:
         for host in list(self._hosts.values()):
             await host.aclose()
 
-    def _readable(self, response: LiveResponse, origin: Origin) -> HttpResponse:
+    def _readable(self, response: LiveResponse, label: str) -> HttpResponse:
         if not self._decode:
             return response
-        return decoded(response, max_decoded=self._max_decoded, label=origin.label)
+        return decoded(response, max_decoded=self._max_decoded, label=label)
 
     def _new_host(self, origin: Origin) -> HostPool:
         limits = self._per_host.get(origin.label) or self._per_host.get(origin.host, self._limits)
@@ -159,9 +159,9 @@ async def _exchange(
     return response
 
 
-def _check_forwarded(response: LiveResponse, origin: Origin, proxy: Proxy) -> None:
+def _check_forwarded(response: LiveResponse, label: str, proxy: Proxy) -> None:
     """A proxy that wants other credentials has passed nothing on: that is no upstream's answer."""
     if response.status == _PROXY_AUTHENTICATION_REQUIRED:
         response.abort()
         why = f"the proxy {proxy.label} answered {_PROXY_AUTHENTICATION_REQUIRED}"
-        raise TransportError(ErrorKind.CONNECT, f"{origin.label}: connecting failed: {why}")
+        raise TransportError(ErrorKind.CONNECT, f"{label}: connecting failed: {why}")
