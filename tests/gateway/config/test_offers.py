@@ -2,6 +2,7 @@
 
 import pytest
 
+from arno.cassette.recordings import built_in_cassette
 from tests.gateway.config.building import CREATED, candidates, configured, problems
 
 LABS = """\
@@ -62,8 +63,12 @@ def test_a_provider_that_the_file_switches_off_is_left_out(tmp_path):
 
 def test_a_recorded_model_is_served_by_its_recording_alone(tmp_path):
     """Whatever is on: a request that was not recorded fails, and costs nothing elsewhere."""
-    config = configured(tmp_path, LABS, {"OPENROUTER_API_KEY": "k"})
-    assert candidates(config, "arno/harbour-1") == ["replay/arno/harbour-1"]
+    data = built_in_cassette().replace(b"arno/harbour-1", KIMI.encode())
+    (tmp_path / "kimi.yaml").write_bytes(data)
+    environ = {"OPENROUTER_API_KEY": "k"}
+    recorded = configured(tmp_path, '[replay]\ncassettes = ["kimi.yaml"]', environ)
+    assert candidates(recorded, KIMI) == [f"replay/{KIMI}"]
+    assert candidates(configured(tmp_path, "", environ), KIMI) == [f"openrouter/{KIMI}"]
 
 
 def test_a_recorded_model_has_other_candidates_if_the_file_says_so(tmp_path):

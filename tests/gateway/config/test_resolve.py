@@ -1,17 +1,26 @@
-"""Settings, deadlines, limits, trust and recordings: what is said holds, and the rest by default."""
+"""Settings, deadlines, limits, trust, recordings: what is said holds, the rest by default."""
 
 import shutil
 import ssl
+from typing import get_args, get_origin
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from arno.cassette.recordings import BUILT_IN, built_in_cassette
 from arno.exchange.driver import Deadlines
 from arno.exchange.machine import Limits
+from arno.gateway.config.load import Loaded
+from arno.gateway.config.problems import ConfigError, Problems, Source
+from arno.gateway.config.read import _hints, _is_table, _read, read_document
+from arno.gateway.config.resolve import resolve
+from arno.gateway.config.schema import Document, Table
 from arno.gateway.settings import GatewaySettings
 from arno.transport.host_pool import LiveLimits
 from arno.transport.url import parse_url
-from tests.gateway.config.building import CLIENT, configured, problems
+from tests.gateway.config.building import CLIENT, SHIPPED, configured, problems
+from tests.gateway.config.test_toml_lines import paths
 from tests.transport.worlds import certificate
 
 LABS = """\
@@ -171,3 +180,72 @@ def test_recordings_of_the_file_take_the_place_of_the_built_in_one(tmp_path):
 def test_a_recording_that_cannot_be_read_is_told_with_its_line(tmp_path):
     found = problems(tmp_path, '[replay]\ncassettes = [\n  "a.yaml",\n  "b.yaml",\n]')
     assert [line.split(": ")[0] for line in found] == ["arno.toml:3", "arno.toml:4"]
+
+
+NAMES = ["lab", "annex", "groq", "replay", "vllm", "m", "lab/x", "annex/y", "replay/arno/harbour-1"]
+LEAVES = [
+    *NAMES,
+    "http://127.0.0.1:9/v1",
+    "http://127.0.0.1:9/v2",
+    "MINE",
+    "openrouter",
+    "chat",
+    "1.5",
+    "2026-01-01",
+    "::1",
+    "0.0.0.0",
+    True,
+    False,
+    0,
+    1,
+    2000,
+    0.5,
+    float("inf"),
+]
+
+
+def values(hint):
+    """Values for a member of the schema: of the right shape, often right, often not."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if isinstance(hint, type) and issubclass(hint, Table):
+        return st.fixed_dictionaries({}, optional={k: values(h) for k, h in _hints(hint).items()})
+    if origin is dict:
+        keys = NAMES if _is_table(inner[1]) else NAMES[-3:]
+        return st.dictionaries(st.sampled_from(keys), values(inner[1]), max_size=3)
+    if origin is tuple:
+        return st.lists(values(inner[0]), max_size=3)
+    if not hasattr(hint, "__metadata__"):
+        return values(inner[0])
+    good = [leaf for leaf in LEAVES if fits(hint, leaf)]
+    return st.sampled_from([*good * 40, *LEAVES[:1]]) if good else st.sampled_from(LEAVES)
+
+
+def fits(hint, leaf):
+    """Whether a value holds by its rule."""
+    found = Problems(Source())
+    _read(hint, leaf, (), found)
+    return not found.found
+
+
+@settings(deadline=None)
+@given(values(Document), st.booleans())
+def test_any_document_is_a_configuration_or_a_list_of_problems(raw, offline):
+    """Nothing but ConfigError, and a configuration is one whose every candidate can be asked."""
+    for slug in ("lab", "annex"):
+        raw.setdefault("provider", {})[slug] = {"base_url": f"http://127.0.0.1:9/{slug}"}
+    for table in raw.get("model", {}).values():
+        table.pop("weights" if table.get("candidates") else "candidates", None)
+    found = Problems(Source(name="arno.toml", lines=dict.fromkeys(paths(raw), 1)))
+    loaded = Loaded(read_document(raw, found), found)
+    environ = {"MINE": CLIENT, "GROQ_API_KEY": "k", "VLLM_BASE_URL": "http://127.0.0.1:7/v1"}
+    try:
+        config = resolve(loaded, environ, SHIPPED, created=0, offline=offline)
+    except ConfigError:
+        return
+    on = {upstream.endpoint.slug for upstream in config.live} | {"replay"}
+    for name in (*config.catalogue.models, *config.catalogue.aliases):
+        chosen = config.catalogue.candidates_for(name)
+        assert chosen
+        assert {candidate.endpoint.slug for candidate in chosen} <= on
+        for candidate in chosen:
+            config.deadlines_for(candidate)

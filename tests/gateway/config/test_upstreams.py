@@ -70,7 +70,10 @@ def test_a_table_changes_a_shipped_row_and_keeps_the_rest(tmp_path):
 def test_the_file_goes_before_an_address_of_the_environment(tmp_path):
     text = '[provider.vllm]\nbase_url = "http://127.0.0.1:1/v1"'
     environ = {"VLLM_BASE_URL": "http://127.0.0.1:2/v1"}
-    assert configured(tmp_path, text, environ).upstreams["vllm"].endpoint.base_url.endswith(":1/v1")
+    said = configured(tmp_path, text, environ).upstreams["vllm"]
+    assert said.endpoint.base_url.endswith(":1/v1")
+    assert said.address.endswith("arno.toml:2")
+    assert problems(tmp_path, text, {"VLLM_BASE_URL": "no address"}) == []
     kept = configured(tmp_path, "[provider.vllm]\nconnections = 2", environ).upstreams["vllm"]
     assert kept.endpoint.base_url.endswith(":2/v1")
 

@@ -60,17 +60,17 @@ class Secrets:
     def _file(self, path: Path, text: str) -> Secret | None:
         place = self._problems.source.file(path, text)
         try:
-            value = _read(place).strip()
+            value, mode = _read(place)
         except (OSError, UnicodeDecodeError) as error:
             why = (error.strerror if isinstance(error, OSError) else None) or "no UTF-8 text"
             self._problems.add(path, f"the file cannot be read: {why}")
             return None
-        if os.stat(place).st_mode & 0o077:
+        if mode & 0o077:
             origin = self._problems.source.origin(path)
             self.warnings.append(
                 f"{origin}: the key file {place} can be read by other users: chmod 600 it"
             )
-        return self._checked(path, Secret(value, f"file {place}"))
+        return self._checked(path, Secret(value.strip(), f"file {place}"))
 
     def _checked(self, path: Path, secret: Secret) -> Secret | None:
         """A key goes into a header line: printable ASCII, no blank."""
@@ -86,10 +86,11 @@ class Secrets:
         return None
 
 
-def _read(place: FilePath) -> str:
-    """The text of a regular file: a pipe or a device could deliver for ever. Raises OSError."""
+def _read(place: FilePath) -> tuple[str, int]:
+    """The text of a regular file and its mode: a pipe could deliver for ever. Raises OSError."""
     handle = os.open(place, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
     with open(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+        mode = os.fstat(handle).st_mode
+        if not stat.S_ISREG(mode):
             raise OSError(0, "not a regular file")
-        return file.read(2 * MAX_KEY).decode("utf-8")
+        return file.read(2 * MAX_KEY).decode("utf-8"), mode
