@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -19,6 +20,14 @@ _UNSAFE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 """Bytes that no header value may hold; a line end would begin a header of somebody else's."""
 
 _BODILESS = frozenset({204, 304})
+
+
+@lru_cache(maxsize=1024)
+def _line(name: bytes, value: bytes) -> bytes:
+    """One header field; most of an answer's are the same each time. Raises RuntimeError."""
+    if _UNSAFE.search(value) or _UNSAFE.search(name):
+        raise RuntimeError("a header of the answer cannot be sent")
+    return b"%b: %b\r\n" % (name, value)
 
 
 class Answer:
@@ -75,14 +84,12 @@ class Answer:
         lines = [STATUS_LINE[status]]
         closes = False
         for name, value in headers:
-            if _UNSAFE.search(value) or b"\n" in name or b"\r" in name:
-                raise RuntimeError("a header of the answer cannot be sent")
             if name == b"content-length":
                 cycle.expected_content_length = int(value)
                 cycle.chunked_encoding = False
             elif name == b"connection" and b"close" in value.lower():
                 cycle.keep_alive, closes = False, True
-            lines.append(b"%b: %b\r\n" % (name, value))
+            lines.append(_line(name, value))
         if not cycle.keep_alive and not closes:
             lines.append(b"connection: close\r\n")
         bodiless = status in _BODILESS or cycle.scope["method"] == "HEAD"

@@ -79,8 +79,8 @@ def _exchange_entry(row: RowMapping) -> ExchangeEntry:
 
 
 ROWS_AT_ONCE = 64
-"""Rows in one statement. The driver gives up the interpreter's lock for each statement, and an event
-loop that wants it then waits for a switch of threads: few long statements disturb least."""
+"""Rows in one statement. The driver gives up the interpreter's lock for each statement, and then an
+event loop waits for a switch of threads to get it back: few long statements disturb least."""
 
 
 @lru_cache(maxsize=32)

@@ -69,7 +69,8 @@ def dumps(value: object) -> bytes:
     """
     try:
         text = _ENCODER.encode(value)
-        if _EXPONENT.search(text) or b"NaN" in text or b"Infinity" in text:
+        # find, not `in`: that tries each text as a number first, and makes and drops an exception.
+        if _EXPONENT.search(text) or text.find(b"NaN") >= 0 or text.find(b"Infinity") >= 0:
             text = _ENCODER.encode(_with_plain_decimals(value))
     except RecursionError as error:
         raise ValueError("nested too deep to be written as JSON") from error

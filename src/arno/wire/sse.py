@@ -150,7 +150,7 @@ class SSEDecoder:
             data[-1] == _LF
             and data.find(b"\n") == len(data) - 2
             and data.startswith(b"data: ")
-            and b"\r" not in data
+            and data.find(b"\r") < 0
             and len(data) <= self._limit
         )
 
@@ -160,7 +160,7 @@ class SSEDecoder:
         Joining only then keeps the cost linear: each byte is moved once, when its frame ends.
         """
         buffer = self._buffer
-        if b"\n\n" not in data and b"\r\n\r\n" not in data:
+        if data.find(b"\n\n") < 0 and data.find(b"\r\n\r\n") < 0:
             return data
         joined = bytes(buffer) + data
         if not self._plain_blank(joined):
@@ -176,11 +176,11 @@ class SSEDecoder:
         """
         if data[0] in _UNUSUAL_START or len(data) > self._limit:
             return b""
-        if b"\r" not in data:
-            return b"" if b"\n\n\n" in data else b"\n\n"
+        if data.find(b"\r") < 0:
+            return b"" if data.find(b"\n\n\n") >= 0 else b"\n\n"
         if not data.count(b"\r\n") == data.count(b"\r") == data.count(b"\n"):
             return b""
-        return b"" if b"\r\n\r\n\r\n" in data else b"\r\n\r\n"
+        return b"" if data.find(b"\r\n\r\n\r\n") >= 0 else b"\r\n\r\n"
 
     def _split_plain(self, data: bytes, blank: bytes) -> list[SSEFrame]:
         """Cut plain data behind its blank lines: the path that nearly all traffic takes."""
@@ -193,7 +193,7 @@ class SSEDecoder:
         self._after_bare_cr = False
         return [
             SSEFrame(piece + blank, piece[6:])
-            if piece.startswith(b"data: ") and b"\n" not in piece
+            if piece.startswith(b"data: ") and piece.find(b"\n") < 0
             else _parse(piece + blank, 0)
             for piece in pieces
         ]
@@ -269,7 +269,7 @@ def encode_sse(data: bytes, event: str | None = None) -> bytes:
     Line breaks of any kind in `data` start another `data` line, so a reader gets each as LF.
     Raises ValueError if the event name holds CR or LF, which would forge a field.
     """
-    if b"\n" in data or b"\r" in data:
+    if data.find(b"\n") >= 0 or data.find(b"\r") >= 0:
         data = b"\ndata: ".join(_ANY_LINE_END.split(data))
     if not event:
         return b"data: " + data + b"\n\n"

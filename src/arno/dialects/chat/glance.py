@@ -98,7 +98,7 @@ def glance(body: bytes) -> Glance | None:
 
 def _is_plain(body: bytes) -> bool:
     """Whether all readers take the text alike: UTF-8, whole surrogates, no endless nesting."""
-    if b"\\ud" in body or b"\\uD" in body:
+    if body.find(b"\\ud") >= 0 or body.find(b"\\uD") >= 0:
         return False
     if body.count(b"[") + body.count(b"{") > json.MAX_DEPTH:
         return False

@@ -10,6 +10,7 @@ recordings.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -20,9 +21,10 @@ from arno.wire import json
 
 CHOICES = b'"choices":'
 _NO_USAGE = b',"usage":null'
-_IN_HEAD = (b'"id"', b'"model"', b'"provider"', b'"usage"')
+_IN_HEAD = re.compile(rb'"(?:id|model|provider|usage)"')
 """Members that are stamped or taken out; behind the choices they would be missed."""
 
+_BREAK = re.compile(rb"[\r\n]")
 _MAX_HEAD = 4096
 
 
@@ -59,13 +61,15 @@ class Chunk(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     usage: None = None
 
 
+_OTHERS = re.compile(rb'"tool_calls":\[|"finish_reason":"')
+
 _DECODER = msgspec.json.Decoder(Chunk)
 _MEMBERS: msgspec.json.Decoder[Any] = msgspec.json.Decoder(dict[str, Raw])
 
 
 def read(data: bytes) -> Chunk | None:
     """The chunk, None for one that is not of the quick form."""
-    if b'"tool_calls":[' in data or b'"finish_reason":"' in data:
+    if _OTHERS.search(data):
         # The common ones that are not, told without the price of an exception.
         return None
     try:
@@ -88,14 +92,12 @@ class Splicer:
     def splice(self, data: bytes) -> bytes | None:
         """The frame of a quick chunk, None if its members stand in another order."""
         place = data.find(CHOICES)
-        if place < 0 or data.rfind(CHOICES) != place or b"\n" in data or b"\r" in data:
+        if place < 0 or data.rfind(CHOICES) != place or _BREAK.search(data):
             return None
         head, rest = data[:place], data[place:]
-        if _NO_USAGE in rest:
-            rest = rest.replace(_NO_USAGE, b"")
-        for name in _IN_HEAD:
-            if name in rest:
-                return None
+        rest = rest.replace(_NO_USAGE, b"")
+        if _IN_HEAD.search(rest):
+            return None
         if head != self._seen:
             if len(head) > _MAX_HEAD or not head.endswith((b",", b"{")):
                 return None
