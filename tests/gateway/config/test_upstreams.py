@@ -106,7 +106,10 @@ def test_a_row_of_ones_own_can_say_all_of_it(tmp_path):
 
 
 def test_offline_no_provider_is_on(tmp_path):
-    text = LAB + '[provider.groq]\nkey_env = "UNSET"'
+    text = LAB + (
+        '[provider.groq]\nkey_env = "UNSET"\n[model.m]\ncandidates = ["groq/x", "lab/y"]\n'
+        '[alias]\nfast = "m"\n[[price]]\nprovider = "lab"\nmodel = "m"\ninput = "1"'
+    )
     config = configured(tmp_path, text, {"OPENAI_API_KEY": "k"}, offline=True)
     assert on(config) == []
     assert list(config.catalogue.models) == ["arno/harbour-1"]

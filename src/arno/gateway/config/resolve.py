@@ -25,7 +25,7 @@ from arno.gateway.config.clients import ClientKey, Clients
 from arno.gateway.config.load import Loaded
 from arno.gateway.config.offers import Offers
 from arno.gateway.config.problems import ConfigError, Problem, Source
-from arno.gateway.config.schema import DeadlinesTable, Document, ServerTable, Table
+from arno.gateway.config.schema import DeadlinesTable, Document, EstimatesTable, ServerTable, Table
 from arno.gateway.config.secrets import Secrets
 from arno.gateway.config.upstreams import Upstream, Upstreams
 from arno.gateway.errors import SettingsError
@@ -40,6 +40,7 @@ from arno.transport.tls import client_context
 from arno.transport.url import parse_url
 
 BUILT_IN = "built in"
+OFF = EstimatesTable(enabled=False)
 
 _SERVER = {
     "host": "host",
@@ -146,8 +147,13 @@ def resolve(
     """The configuration of a document. Raises ConfigError with all that is wrong.
 
     created: Unix seconds to list for models that are new; key_file: client keys of the command
-    line, in the place of ARNO_KEYS; offline: no provider is on.
+    line, in the place of ARNO_KEYS; offline: recordings alone, whatever is said of providers.
     """
+    if offline:
+        rest = msgspec.structs.replace(
+            loaded.document, provider={}, model={}, alias={}, price=(), estimates=OFF
+        )
+        loaded = Loaded(rest, loaded.problems)
     resolver = _Resolver(loaded, environ)
     config = resolver.config(shipped, created, key_file, offline=offline)
     if resolver.problems.found:
@@ -215,13 +221,10 @@ class _Resolver:
         return None if table.data is None else self._source.file(("server", "data"), table.data)
 
     def _upstreams(self, shipped: Catalogue, *, offline: bool) -> dict[str, Upstream]:
-        if offline:
-            # Their tables are not looked at: a recording is served where no key is set.
-            silent = Secrets({}, self.problems)
-            return Upstreams(shipped.known, silent, self.problems).resolve({})
-        return Upstreams(shipped.known, self._secrets, self.problems).resolve(
-            self._document.provider
-        )
+        # No variable switches a provider on where none shall be.
+        secrets = Secrets({}, self.problems) if offline else self._secrets
+        rows = Upstreams(shipped.known, secrets, self.problems)
+        return rows.resolve(self._document.provider)
 
     def _recordings(self) -> tuple[Recording, ...]:
         named = self._document.replay.cassettes
