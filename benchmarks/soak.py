@@ -27,7 +27,7 @@ import uvloop
 
 from benchmarks import children, machine, mock
 from benchmarks.children import Server, counts, first_line, start, stop
-from benchmarks.fit import Slope, slope
+from benchmarks.fit import slope
 from benchmarks.soak_clients import Client, Results
 from benchmarks.soak_gateway import State
 from benchmarks.table import Line, Text, render
@@ -184,9 +184,9 @@ def faults(results: Results, end: Ending) -> list[str]:
     return [words for good, words in checks if not good]
 
 
-_SLOPES: tuple[tuple[str, str, Callable[[Sample], float], Callable[[Sample], float]], ...] = (
+_Measured = tuple[str, str, Callable[[Sample], float], Callable[[Sample], float]]
+_SLOPES: tuple[_Measured, ...] = (
     ("memory", "KiB per 1,000 requests", lambda s: s.answers / 1000, lambda s: s.rss_kb),
-    ("memory", "KiB per hour", lambda s: s.at / 3600, lambda s: s.rss_kb),
     ("descriptors", "per hour", lambda s: s.at / 3600, lambda s: s.descriptors),
     ("tasks", "per hour", lambda s: s.at / 3600, lambda s: s.tasks),
     ("upstream connections", "per hour", lambda s: s.at / 3600, lambda s: s.connections),
@@ -194,25 +194,26 @@ _SLOPES: tuple[tuple[str, str, Callable[[Sample], float], Callable[[Sample], flo
 
 
 def slopes(samples: Sequence[Sample]) -> list[Line]:
-    """How fast each grows, after the start is left out."""
+    """How fast each grows, after the start is left out; memory in the second half, too.
+
+    A heap that grows to its plateau rises less in the second half; one that leaks does not.
+    """
     last = samples[-1].at if samples else 0.0
     kept = [s for s in samples if s.at >= min(WARM_S, last * WARM_SHARE)]
-    lines: list[Line] = []
-    for what, unit, over, value in _SLOPES:
-        found: Slope | None = slope([(over(s), value(s)) for s in kept])
-        values = [value(s) for s in kept]
-        lines.append(
-            (what, "-", unit, "-", "-")
-            if found is None
-            else (
-                what,
-                f"{found.rise:+,.1f}",
-                unit,
-                f"{found.error:,.1f}",
-                f"{min(values):,.0f} to {max(values):,.0f}",
-            )
-        )
-    return lines
+    half = [s for s in samples if s.at >= last / 2]
+    memory, *others = _SLOPES
+    lines = [_slope_line(memory, kept), _slope_line(("memory, second half", *memory[1:]), half)]
+    return lines + [_slope_line(one, kept) for one in others]
+
+
+def _slope_line(line: _Measured, samples: Sequence[Sample]) -> Line:
+    what, unit, over, value = line
+    found = slope([(over(s), value(s)) for s in samples])
+    if found is None:
+        return (what, "-", unit, "-", "-")
+    values = [value(s) for s in samples]
+    between = f"{min(values):,.0f} to {max(values):,.0f}"
+    return (what, f"{found.rise:+,.1f}", unit, f"{found.error:,.1f}", between)
 
 
 def report(soak: Soak, end: Ending, seconds: float) -> Text:

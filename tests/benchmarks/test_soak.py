@@ -133,7 +133,7 @@ def test_slopes_leave_out_the_start():
     ]
     lines = {(what, unit): rise for what, rise, unit, *_ in slopes(samples)}
     assert lines["memory", "KiB per 1,000 requests"] == "+2.0"
-    assert lines["memory", "KiB per hour"] == "+7,200.0"
+    assert lines["memory, second half", "KiB per 1,000 requests"] == "+2.0"
     assert lines["descriptors", "per hour"] == "+0.0"
     assert slopes([])[0][1] == "-"
 
