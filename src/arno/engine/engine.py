@@ -187,6 +187,10 @@ class Generation:
     async def _deliver(self, step: Step, exchange: Exchange, plan: Plan) -> bool:
         """Bring one step to the client; False if the attempt failed before any output."""
         seen = exchange.seen
+        if self.delivery.output_sent and not exchange.ended:
+            # The way of nearly all events.
+            await self.delivery.stream(step.output, ())
+            return True
         if seen.failure is not None and not self.delivery.output_sent and not seen.output:
             return False
         if seen.output and self.book.first_output is None:
@@ -203,7 +207,7 @@ class Generation:
 
         Comments for which there is none are dropped: they must not cost the failover.
         """
-        if exchange.seen.output or self.delivery.output_sent:
+        if exchange.seen.output:
             return True
         return not self.delivery.hold(step.output) and step.is_alive
 

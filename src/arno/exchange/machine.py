@@ -127,14 +127,6 @@ class Exchange:
         self._size = 0
         self._body = Body.WHOLE
 
-    @property
-    def _frames(self) -> SSEDecoder:
-        return self._decoders()[0]
-
-    @property
-    def _decoder(self) -> StreamDecoder:
-        return self._decoders()[1]
-
     def _decoders(self) -> tuple[SSEDecoder, StreamDecoder]:
         """Of frames and of documents; a whole answer has neither."""
         if self._made is None:
@@ -165,7 +157,8 @@ class Exchange:
 
     def data(self, chunk: bytes) -> Step:
         """Body bytes."""
-        if self.ended:
+        seen = self.seen
+        if seen.complete or seen.failure is not None:
             return NOTHING
         return self._stream(chunk) if self._body is Body.STREAM else self._collect(chunk)
 
@@ -181,7 +174,7 @@ class Exchange:
         """The attempt ended below the dialect: no connection, a cut, a deadline."""
         if self.ended:
             return NOTHING
-        batch = self._decoder.abort(msgspec.structs.replace(failure, stage=self._stage))
+        batch = self._decoders()[1].abort(msgspec.structs.replace(failure, stage=self._stage))
         return self._step((batch,))
 
     def _fail(self, kind: FailureKind, message: str) -> Step:
@@ -195,30 +188,22 @@ class Exchange:
         return Stage.BEFORE_HEAD if self.seen.status is None else Stage.BEFORE_OUTPUT
 
     def _stream(self, chunk: bytes) -> Step:
+        framer, decoder = self._made or self._decoders()
         try:
-            frames = self._frames.feed(chunk)
+            frames = framer.feed(chunk)
         except WireError as error:
             return self._fail(FailureKind.INVALID_ANSWER, str(error))
-        return self._step(self._decode(frames))
-
-    def _decode(self, frames: list[SSEFrame]) -> list[Batch]:
-        """Batches up to and including the terminal one."""
-        batches: list[Batch] = []
-        for frame in frames:
-            batch = self._decoder.feed(frame)
-            batches.append(batch)
-            if _is_last(batch):
-                break
-        return batches
+        return self._step(_batches(decoder, frames))
 
     def _end_stream(self) -> Step:
+        framer, decoder = self._decoders()
         try:
-            frames = self._frames.close()
+            frames = framer.close()
         except WireError as error:
             return self._fail(FailureKind.INVALID_ANSWER, str(error))
-        batches = self._decode(frames)
+        batches = _batches(decoder, frames)
         if not any(map(_is_last, batches)):
-            batches.append(self._decoder.close())
+            batches.append(decoder.close())
         return self._step(batches)
 
     def _step(self, batches: list[Batch] | tuple[Batch, ...]) -> Step:
@@ -333,6 +318,17 @@ def _is_event_stream(headers: Headers) -> bool:
 def _short(name: str | None) -> str | None:
     """A name of the upstream's, bounded: it goes into records and headers."""
     return name if name is None else name[:MAX_NAME]
+
+
+def _batches(decoder: StreamDecoder, frames: list[SSEFrame]) -> list[Batch]:
+    """Batches up to and including the terminal one."""
+    batches: list[Batch] = []
+    for frame in frames:
+        batch = decoder.feed(frame)
+        batches.append(batch)
+        if not batch.plain and _is_last(batch):
+            break
+    return batches
 
 
 def _is_last(batch: Batch) -> bool:

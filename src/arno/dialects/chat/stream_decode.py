@@ -94,6 +94,23 @@ class _Choice:
         self.call_parts: dict[OpenCall, int] = {}
         self.reason: FinishReason | None = None
 
+    def more(self, key: object, piece: str) -> PartDelta | None:
+        """More text for an open part, None if it is not open."""
+        index = self.open.get(key)
+        return None if index is None else PartDelta(index, Slot.TEXT, piece)
+
+    def go_on(self, piece: quick.CallPiece) -> PartDelta | None:
+        """More arguments for the call at this index, None if it is not that simple."""
+        arguments = piece.function.arguments
+        call = self.assembler.at(piece.index)
+        if call is None or call.position != piece.index or not arguments:
+            return None
+        index = self.call_parts.get(call)
+        if index is None:
+            return None
+        call.take(arguments)
+        return PartDelta(index, Slot.ARGUMENTS, arguments)
+
 
 class ChatStreamDecoder:
     """One stream; see the Protocol in `arno.dialects.base`."""
@@ -142,19 +159,17 @@ class ChatStreamDecoder:
         if choice is None:
             return None
         delta = wire.delta
-        pieces = [
-            (key, piece)
-            for key, piece in (
-                (TEXT, delta.content),
-                (REASONING, delta.reasoning),
-                (REASONING_CONTENT, delta.reasoning_content),
-            )
-            if piece
-        ]
-        if len(pieces) != 1:
-            return None
-        index = choice.open.get(pieces[0][0])
-        return None if index is None else PartDelta(index, Slot.TEXT, pieces[0][1])
+        text, thought, calls = delta.content, delta.reasoning, delta.tool_calls
+        other = delta.reasoning_content
+        if text and not (thought or other or calls):
+            return choice.more(TEXT, text)
+        if calls and not (text or thought or other):
+            return choice.go_on(calls[0]) if len(calls) == 1 else None
+        if thought and not (text or other or calls):
+            return choice.more(REASONING, thought)
+        if other and not (text or thought or calls):
+            return choice.more(REASONING_CONTENT, other)
+        return None
 
     def close(self) -> Batch:
         """What the end of the body means."""

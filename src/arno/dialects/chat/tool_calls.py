@@ -181,6 +181,10 @@ class CallAssembler:
         self._by_id: dict[str, OpenCall] = {}
         self._waiting = 0
 
+    def at(self, index: int) -> OpenCall | None:
+        """The call that has this index on the wire."""
+        return self._by_index.get(index)
+
     def attribute(self, fragment: Fragment) -> OpenCall:
         """The call this fragment belongs to, opened if it is new. Raises FragmentError."""
         if fragment.id is not None:
