@@ -106,12 +106,10 @@ def test_signals_go_to_the_command_which_may_still_ask(tmp_path, upstream, numbe
     program = f"""
 import signal, sys
 sys.argv[1:] = ["1", "7"]
-def last_words(*_):
-    exec({CLIENT!r})
-signal.signal({int(number)}, last_words)
+signal.pthread_sigmask(signal.SIG_BLOCK, [{int(number)}])
 print("ready", flush=True)
-while True:
-    signal.pause()
+signal.sigwait([{int(number)}])
+exec({CLIENT!r})
 """
     options = ("record", "-o", tmp_path / "a.yaml", "--upstream", upstream.url)
     with running(*options, "--", sys.executable, "-c", program) as process:
@@ -272,19 +270,14 @@ def test_wrong_usage_is_told(case, tmp_path):
 
 INTERRUPTED = """
 import signal
+asked = {signal.SIGINT, signal.SIGUSR1}
+signal.pthread_sigmask(signal.SIG_BLOCK, asked)
+print("ready", flush=True)
 count = 0
-def interrupted(*_):
-    global count
+while signal.sigwait(asked) == signal.SIGINT:
     count += 1
     print("interrupted", flush=True)
-def asked(*_):
-    print("interrupts:", count, flush=True)
-    raise SystemExit
-signal.signal(signal.SIGINT, interrupted)
-signal.signal(signal.SIGUSR1, asked)
-print("ready", flush=True)
-while True:
-    signal.pause()
+print("interrupts:", count, flush=True)
 """
 
 

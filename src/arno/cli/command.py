@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Final
 
@@ -34,8 +36,37 @@ def run_command(words: Sequence[str], environ: Mapping[str, str]) -> int:
         except OSError as error:
             raise CommandError(f"cannot run {words[0]}: {error.strerror}") from error
         running.started(process)
-        code = process.wait()
+        code = _wait(process)
     return code if code >= 0 else 128 - code
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """The exit code of a process. Meanwhile signals are handled, whichever thread they come to.
+
+    A signal may be delivered to any thread of this process, and a main thread that waits for a
+    child would not notice: it waits for a socket, which each signal writes to.
+    """
+    bell, rope = socket.socketpair()
+    with bell, rope:
+        rope.setblocking(False)
+        waiter = threading.Thread(target=_ring, args=(process, rope), daemon=True)
+        before = signal.set_wakeup_fd(rope.fileno(), warn_on_full_buffer=False)
+        try:
+            waiter.start()
+            while waiter.is_alive():
+                bell.recv(64)
+                # The bell is the last thing the waiter does.
+                waiter.join(0.0 if process.returncode is None else None)
+        finally:
+            signal.set_wakeup_fd(before)
+    return process.wait()
+
+
+def _ring(process: subprocess.Popen[bytes], rope: socket.socket) -> None:
+    process.wait()
+    # Full of signals: then the bell rings anyway.
+    with suppress(BlockingIOError):
+        rope.send(b"\0")
 
 
 class _Running:
