@@ -137,6 +137,7 @@ def assemble(config: Config, sink: Sink, log: RequestLog) -> tuple[GatewayApp, L
         sink=sink,
         upstream_key=config.upstream_key,
         settings=config.engine,
+        deadlines_for=config.deadlines_for,
     )
 
     def use(catalogue: Catalogue) -> None:

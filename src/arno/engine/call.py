@@ -7,6 +7,7 @@ from typing import Protocol
 import msgspec
 
 from arno.dialects.base import Envelope, Headers
+from arno.exchange.driver import Deadlines
 
 
 class Caller(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,7 +21,8 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One client request. body: as it came; dialect: the client's; created_ns: wall clock.
 
-    forward: request headers that go on to an upstream of the same dialect as they came.
+    forward: request headers that go on to an upstream of the same dialect as they came; deadlines:
+    what the request itself asks for, which may only shorten the operator's.
     """
 
     generation_id: str
@@ -30,6 +32,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
     created_ns: int
     forward: Headers = ()
+    deadlines: Deadlines | None = None
 
 
 class Downstream(Protocol):

@@ -8,7 +8,8 @@ client has been told has ended is therefore in the ledger, whatever happens to t
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+import random
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 
 import msgspec
@@ -18,16 +19,17 @@ from arno.dialects import DIALECTS
 from arno.dialects.base import Dialect, Headers
 from arno.engine.attempts import CLIENT_GONE, FAULT, LEDGER_DOWN, STOPPED, Attempt, Book
 from arno.engine.call import SHUTTING_DOWN, Call, Downstream, Outcome
+from arno.engine.deadlines import DeadlinesFor, DeadlineTable, Retry, tightened
 from arno.engine.delivery import Delivery, Pace
 from arno.engine.plan import Plan, stamp_for
 from arno.exchange import driver
-from arno.exchange.clock import Clock, LoopClock
+from arno.exchange.clock import Clock, LoopClock, pause
 from arno.exchange.driver import Deadlines
 from arno.exchange.machine import Exchange, Limits, Step
 from arno.ledger.ports import RecordNotDurable, Sink
 from arno.ledger.price import PriceTable
 from arno.providers import Candidate, Catalogue
-from arno.routing.candidates import choose
+from arno.routing.candidates import Draw, choose
 from arno.routing.failover import may_go_on
 from arno.routing.verdict import verdict
 from arno.transport.base import Transport
@@ -35,12 +37,15 @@ from arno.wire import json
 
 
 class EngineSettings(msgspec.Struct, frozen=True):
-    """Deadlines per attempt, the client's pace, bounds in bytes, attempts for one request."""
+    """Deadlines per attempt, the client's pace, bounds in bytes, attempts for one request, and
+    whether candidates that failed are tried again.
+    """
 
     deadlines: Deadlines = Deadlines()
     pace: Pace = Pace()
     limits: Limits = Limits()
     max_attempts: int = 16
+    retry: Retry = Retry()
 
 
 DEFAULTS = EngineSettings()
@@ -49,7 +54,9 @@ DEFAULTS = EngineSettings()
 class Engine:
     """Serves generations; safe for concurrent use on one event loop.
 
-    transports: by the catalogue's name for them; upstream_key: the secret of an endpoint by slug.
+    transports: by the catalogue's name for them; upstream_key: the secret of an endpoint by slug;
+    deadlines_for: what an attempt at a candidate may take (default: as the settings say); draw:
+    chance, from 0 up to 1, for weights and pauses.
     """
 
     def __init__(
@@ -62,6 +69,8 @@ class Engine:
         upstream_key: Callable[[str], str | None] = lambda slug: None,
         clock: Clock | None = None,
         settings: EngineSettings = DEFAULTS,
+        deadlines_for: DeadlinesFor | None = None,
+        draw: Draw = random.random,
     ) -> None:
         self.catalogue = catalogue
         self.prices = prices
@@ -70,6 +79,8 @@ class Engine:
         self.upstream_key = upstream_key
         self.clock = clock or LoopClock()
         self.settings = settings
+        self.deadlines = DeadlineTable(deadlines_for or (lambda _: settings.deadlines))
+        self.draw = draw
 
     async def serve(self, call: Call, down: Downstream) -> Outcome:
         """Serve one client request; settles exactly once, also when its task is cancelled."""
@@ -91,7 +102,7 @@ class Engine:
         """Who may serve this call, in order of trial."""
         envelope = call.envelope
         models = (envelope.model, *envelope.models)
-        found = choose(models, self.catalogue.candidates_for, envelope.routing)
+        found = choose(models, self.catalogue.candidates_for, envelope.routing, self.draw)
         return tuple(c for c in found if c.endpoint.dialect == call.dialect)
 
 
@@ -112,19 +123,57 @@ class Generation:
 
     async def run(self) -> None:
         """Try candidates until one gives output or none is left."""
-        failures: list[Failure] = []
         candidates = self._engine.candidates(self._call)
+        if not candidates:
+            await self._refuse(self._nobody())
+            return
         if self._call.envelope.stream:
             self.delivery.start()
-        for candidate in candidates[: self._engine.settings.max_attempts]:
+        number, failures = 0, await self._round(candidates)
+        while failures and await self._pause(failures, number := number + 1):
+            failures = await self._round(candidates)
+        if failures:
+            await self._refuse(verdict(failures))
+
+    async def _round(self, candidates: Sequence[Candidate]) -> list[Failure]:
+        """Try candidates in order; empty once the client has been told how it ended."""
+        failures: list[Failure] = []
+        for candidate in candidates[: self._attempts_left()]:
             failure = await self._attempt(candidate)
             if failure is None:
-                return
+                return []
             failures.append(failure)
             if self.delivery.output_sent or not may_go_on(failure):
                 break
             self.delivery.forget()
-        await self._refuse(verdict(failures) if failures else self._nobody())
+        return failures
+
+    def _attempts_left(self) -> int:
+        return self._engine.settings.max_attempts - len(self.book.attempts)
+
+    async def _pause(self, failures: list[Failure], number: int) -> bool:
+        """Wait before further round `number`; False if there is none.
+
+        A failure that time does not mend ends it, and so does a wait longer than the request's own
+        total or than the operator's bound: the client is told at once then.
+        """
+        retry, told = self._engine.settings.retry, verdict(failures)
+        if number > retry.rounds or not told.retryable or self._attempts_left() < 1:
+            return False
+        if self.delivery.output_sent or not may_go_on(failures[-1]):
+            return False
+        wait = retry.wait(number, told.retry_after, self._engine.draw)
+        asked = self._call.deadlines
+        if asked is not None and asked.total is not None and wait >= asked.total - self._spent():
+            return False
+        if wait > retry.longest:
+            return False
+        await pause(self._engine.clock, wait)
+        return True
+
+    def _spent(self) -> float:
+        """Seconds since the generation began."""
+        return self._engine.clock.monotonic() - self.book.started
 
     def interrupt(self, *, shutdown: bool) -> None:
         """The task was cancelled: the client left, or the gateway stops under the client."""
@@ -162,11 +211,16 @@ class Generation:
             started=clock.monotonic(),
         )
         self.book.attempts.append(attempt)
+        deadlines = tightened(
+            engine.deadlines.of(candidate),
+            self._call.deadlines,
+            clock.monotonic() - self.book.started,
+        )
         line = driver.Attempt(
             engine.transports[candidate.endpoint.transport],
-            plan.request(key),
+            plan.request(key, deadlines.connect),
             exchange,
-            deadlines=engine.settings.deadlines,
+            deadlines=deadlines,
             clock=clock,
         )
         try:

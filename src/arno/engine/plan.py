@@ -53,8 +53,11 @@ class Plan:
             passing=writer,
         )
 
-    def request(self, key: str | None) -> HttpRequest:
-        """The upstream's request; key: the endpoint's secret, None if it needs none."""
+    def request(self, key: str | None, connect_timeout: float | None) -> HttpRequest:
+        """The upstream's request; key: the endpoint's secret, None if it needs none.
+
+        connect_timeout: seconds, None for the transport's own.
+        """
         endpoint, envelope = self._candidate.endpoint, self._call.envelope
         upstream_model = self._candidate.upstream_model
         body = self._dialect.edit_request(
@@ -70,7 +73,8 @@ class Plan:
         if key is not None:
             headers.append(("authorization", f"Bearer {key}"))
         url = endpoint.base_url + self._dialect.path
-        return HttpRequest("POST", url, (*headers, *self._call.forward), body)
+        fields = (*headers, *self._call.forward)
+        return HttpRequest("POST", url, fields, body, connect_timeout=connect_timeout)
 
     def headers(self, exchange: Exchange) -> Headers:
         """What the client's response head tells of the upstream."""

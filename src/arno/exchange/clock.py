@@ -41,3 +41,18 @@ class LoopClock:
     def call_later(self, delay: float, callback: Callable[[], None]) -> Timer:
         """As the Protocol says."""
         return asyncio.get_running_loop().call_later(delay, callback)
+
+
+async def pause(clock: Clock, seconds: float) -> None:
+    """Wait on `clock`; cancelling it leaves no timer."""
+    over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def end() -> None:
+        if not over.done():
+            over.set_result(None)
+
+    timer = clock.call_later(seconds, end)
+    try:
+        await over
+    finally:
+        timer.cancel()

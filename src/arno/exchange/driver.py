@@ -51,20 +51,27 @@ MESSAGES: dict[ErrorKind, str] = {
 }
 """What a client may read; a replay's own words (unmatched) are for the client."""
 
+CODES: dict[ErrorKind, str] = {
+    ErrorKind.CONNECT_TIMEOUT: "connect_deadline",
+    ErrorKind.BUSY: "upstream_busy",
+}
+"""Stable words for what else only the message tells; deadlines name themselves (R11)."""
+
 
 class Deadlines(msgspec.Struct, frozen=True):
     """Seconds, None for no limit. first: to the first event; idle: between events; total: all.
 
-    Comments and pings are no events.
+    connect: until a connection stands, part of first. Comments and pings are no events.
     """
 
+    connect: float | None = 10.0
     first: float | None = 60.0
     idle: float | None = 120.0
     total: float | None = None
 
 
 DEFAULT_DEADLINES = Deadlines()
-DRAIN_DEADLINES = Deadlines(first=None, idle=None, total=DRAIN_SECONDS)
+DRAIN_DEADLINES = Deadlines(connect=None, first=None, idle=None, total=DRAIN_SECONDS)
 
 
 class Watch:
@@ -156,6 +163,7 @@ def failure_of(error: TransportError) -> Failure:
     return Failure(
         KINDS[error.kind],
         message or error.message,
+        code=CODES.get(error.kind),
         detail=error.message if message else None,
         retryable=error.kind is not ErrorKind.UNMATCHED,
         stage=Stage.BEFORE_HEAD,

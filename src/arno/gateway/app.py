@@ -44,7 +44,7 @@ _PREFLIGHT = (
     (
         "access-control-allow-headers",
         "authorization, content-type, x-api-key, http-referer, x-title, x-openrouter-title, "
-        "x-openrouter-categories, x-session-id",
+        "x-openrouter-categories, x-session-id, x-arno-deadlines",
     ),
     ("access-control-max-age", "86400"),
 )

@@ -20,6 +20,7 @@ from arno.gateway.asgi import AsgiDownstream, Inbound, Reply, send_reply
 from arno.gateway.body import read_body
 from arno.gateway.clock import generation_id
 from arno.gateway.core import Gateway
+from arno.gateway.deadlines import asked_deadlines
 from arno.gateway.errors import envelope as error_envelope
 from arno.gateway.inflight import Flight, Stop
 from arno.gateway.log import Facts, facts_of
@@ -94,6 +95,7 @@ def _call(gateway: Gateway, request: Inbound, envelope: Envelope, body: bytes) -
         envelope=envelope,
         body=body,
         created_ns=now,
+        deadlines=asked_deadlines(request.headers, request.repeated),
         forward=tuple(
             (name.decode(), value.decode("latin-1"))
             for name in FORWARDED

@@ -221,7 +221,6 @@ def _rates(row: Price) -> str:
 
 def _deadlines(config: Config) -> Iterator[Row]:
     common = msgspec.structs.asdict(config.engine.deadlines)
-    common["connect"] = config.connections.connect_timeout
     for name in _DEADLINES:
         yield Row(name, common[name], config.source.origin(("deadlines", name)), "s")
     for slug, upstream in config.upstreams.items():
@@ -262,10 +261,9 @@ def _limits(config: Config) -> Iterator[Row]:
 
 
 def _retry(config: Config) -> Iterator[Row]:
-    table = config.document.retry
-    yield Row("rounds", table.rounds or 0, config.source.origin(("retry", "rounds")))
-    backoff = 1.0 if table.backoff is None else table.backoff
-    yield Row("backoff", backoff, config.source.origin(("retry", "backoff")), "s")
+    retry = config.engine.retry
+    yield Row("rounds", retry.rounds, config.source.origin(("retry", "rounds")))
+    yield Row("backoff", retry.backoff, config.source.origin(("retry", "backoff")), "s")
 
 
 def _network(config: Config) -> Iterator[Row]:

@@ -18,6 +18,7 @@ from arno.canon.failure import LocalError
 from arno.cassette.errors import CassetteError
 from arno.cassette.index import NamedCassette, asked_models
 from arno.cassette.recordings import built_in
+from arno.engine.deadlines import Retry
 from arno.engine.engine import EngineSettings
 from arno.exchange.driver import Deadlines
 from arno.exchange.machine import Limits
@@ -56,6 +57,7 @@ _SERVER = {
 """Keys of [server] and the members of `GatewaySettings` that they are."""
 
 _ATTEMPTS = {"attempts": "max_attempts"}
+_RETRY = {"rounds": "rounds", "backoff": "backoff"}
 _LIMITS = {"frame": "frame", "answer": "whole"}
 _CONNECTIONS = {
     "connections": "max_connections_per_host",
@@ -325,6 +327,7 @@ def _engine(document: Document) -> EngineSettings:
     settings = EngineSettings(
         deadlines=deadlines_of(document.deadlines),
         limits=msgspec.structs.replace(Limits(), **_said(document.limits, _LIMITS)),
+        retry=msgspec.structs.replace(Retry(), **_said(document.retry, _RETRY)),
     )
     return msgspec.structs.replace(settings, **_said(document.limits, _ATTEMPTS))
 
