@@ -66,7 +66,7 @@ def test_quick_chunks_over_all_rewrites(monkeypatch):
     assert sum(both_ways(r.body, monkeypatch) for r in recordings.rewritten()) > 10_000
 
 
-HEADS = st.fixed_dictionaries(
+HEADS: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
     {},
     optional={
         "id": st.sampled_from(["a", "", 'x"id": 1', "choices"]),
@@ -80,7 +80,7 @@ HEADS = st.fixed_dictionaries(
     },
 )
 TEXT = st.text(max_size=8) | st.sampled_from(['"usage":null', ',"usage":null', '"model":"x"', "\n"])
-DELTAS = st.fixed_dictionaries(
+DELTAS: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
     {},
     optional={
         "role": st.sampled_from(["assistant", None, ""]),
@@ -91,7 +91,7 @@ DELTAS = st.fixed_dictionaries(
         "extra": TEXT,
     },
 )
-CHOICES = st.fixed_dictionaries(
+CHOICES: st.SearchStrategy[dict[str, object]] = st.fixed_dictionaries(
     {"delta": DELTAS},
     optional={
         "index": st.sampled_from([0, 1]),
@@ -203,7 +203,7 @@ def call(**members):
     return {"id": "c", "type": "function", "function": function, **members}
 
 
-DEEP = []
+DEEP: list[object] = []
 for _ in range(250):
     DEEP = [DEEP]
 

@@ -66,7 +66,7 @@ def passed(slug: str, case: Recording) -> Passed:
         created_ns=1_800_000_000_000_000_000,
     )
     plan = Plan(call, candidate, CHAT, NO_PRICES)
-    request = plan.request(KEY)
+    request = plan.request(KEY, None)
     sent = quirks.apply(candidate.endpoint.quirks, request.body)
     exchange = plan.exchange(DEFAULT_LIMITS, KEY)
     headers = tuple((k.lower(), v) for k, values in case.headers.items() for v in values)
