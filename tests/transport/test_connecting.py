@@ -103,7 +103,7 @@ def on_a_field(scenario) -> None:
     """`scenario(field, running)`: `running` is a race over `ADDRESSES`."""
 
     async def main():
-        field = Field()
+        field, before = Field(), asyncio.all_tasks()
         running = asyncio.ensure_future(race(ADDRESSES, field.open_socket, field.pause))
         await turns()
         try:
@@ -113,6 +113,7 @@ def on_a_field(scenario) -> None:
             await asyncio.gather(running, return_exceptions=True)
             await turns()
             field.close()
+        assert asyncio.all_tasks() == before
 
     asyncio.run(within(20, main()))
 

@@ -30,6 +30,12 @@ def test_url(url):
     assert parse_url(url) == URLS[url]
 
 
+def test_a_host_name_has_its_full_length():
+    host = f"{'a' * 63}.{'b.' * 92}test."
+    assert len(host) == 254 - 1
+    assert parse_url(f"http://{host}/").origin.host == host
+
+
 def test_label_puts_ipv6_in_brackets():
     assert Origin(True, "::1", 443).label == "[::1]:443"
     assert Origin(True, "a", 1).label == "a:1"
@@ -60,6 +66,9 @@ def test_label_puts_ipv6_in_brackets():
         "http://a:sk-secret/",
         "http://a;b/",
         "http://a%2fb/",
+        "http://a..b/",
+        f"http://{'a' * 64}.test/",
+        f"http://{'a.' * 127}test/",
         "http://-a/",
         "http://[::1/",
         "http://[v1.a]/",
@@ -138,7 +147,18 @@ def test_method_must_be_a_token(method):
 
 
 @pytest.mark.parametrize(
-    "name", ["Host", "content-length", "Transfer-Encoding", "connection", "upgrade", "expect", "te"]
+    "name",
+    [
+        "Host",
+        "content-length",
+        "Transfer-Encoding",
+        "connection",
+        "upgrade",
+        "expect",
+        "te",
+        "Proxy-Authorization",
+        "proxy-connection",
+    ],
 )
 def test_framing_headers_are_ours(name):
     with pytest.raises(ValueError, match=f"header {name.lower()} is set by the transport"):

@@ -93,7 +93,8 @@ def test_what_no_proxy_names_and_this_machine_go_direct_without_credentials(run)
 @on_both_loops
 def test_407_of_a_proxy_is_no_answer_of_the_upstream(run):
     async def scenario():
-        scripts = [Script([b"who?"], 407, framing=Framing.LENGTH), Script.json(b"{}")]
+        # Its body never ends: the connection is not kept, its slot is.
+        scripts = [Script([b"who?", asyncio.Event()], 407), Script.json(b"{}")]
         async with ScriptedUpstream(scripts) as proxy:
             place = proxy.url.removeprefix("http://")
             async with pool_through(proxies(place), max_connections_per_host=1) as live:

@@ -102,11 +102,10 @@ def interleave(addresses: Sequence[Address]) -> list[Address]:
 async def open_tcp(address: Address) -> socket.socket:
     """See `OpenSocket`; the error names the address."""
     family, place = address
+    # The protocol by name: asyncio sets TCP_NODELAY on no other socket.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         sock.setblocking(False)
-        # A request is written in one piece; nothing is won by waiting for more.
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await asyncio.get_running_loop().sock_connect(sock, place)
     except OSError as error:
         sock.close()

@@ -93,15 +93,8 @@ class Tunnel(asyncio.Protocol):
         if self._parser.head_complete:
             self._wake()
 
-    def eof_received(self) -> None:
-        """The proxy hung up."""
-        self._end()
-
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection to the proxy is gone."""
-        self._end()
-
-    def _end(self) -> None:
+        """The proxy hung up: after EOF the loop closes the transport by itself."""
         if not self._answered.done():
             self._fault = "the proxy closed the connection"
             self._wake()
