@@ -59,10 +59,10 @@ EXTERNALS: Mapping[str, External] = {
     ),
     "go": External(
         program="go",
-        why="the official Go SDK against the gateway",
+        why="the official Go SDK against the gateway, and go-vcr over our cassettes",
         debian="golang-go",
         version=("version",),
-        minimum=(1, 22),
+        minimum=(1, 24),
         in_ci_lock=True,
     ),
     "postgres": External(

@@ -122,7 +122,8 @@ def test_specials_force_double_quotes_and_escapes(text, quoted):
         pytest.param("a\n\nb\n\n", "|+\n      a\n\n      b\n", id="empty lines stay empty"),
         pytest.param("a\n  b\tc", "|-\n      a\n        b\tc", id="inner blanks and tabs"),
         pytest.param("\na", "|2-\n\n      a", id="a leading break has the digit"),
-        pytest.param("\n", "|2+\n", id="a single break"),
+        pytest.param("\n", '"\\n"', id="breaks alone are none"),
+        pytest.param(" \n\u00a0\n", '" \\n\u00a0\\n"', id="nor are blanks and breaks"),
         pytest.param("a\u2028b\n", "|\n      a\u2028      b", id="other breaks are indented after"),
     ],
 )

@@ -60,11 +60,11 @@ def node_command(folder):
     return [node, str(once(folder, "node", install) / "client.mjs")]
 
 
-def go_command(folder):
-    """The command of the Go client's program."""
+def go_command(folder, name="go"):
+    """The command of a Go program: the SDK's client, or another folder of sources here."""
 
     def build(place):
         arguments = ("build", "-mod=readonly", "-buildvcs=false", "-o", "client", ".")
         run(place, find("go").program, *arguments, GOTOOLCHAIN="local")
 
-    return [str(once(folder, "go", build) / "client")]
+    return [str(once(folder, name, build) / "client")]

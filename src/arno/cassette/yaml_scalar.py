@@ -1,10 +1,10 @@
 """One string to YAML text, by the rules of the file's profile (spec/cassettes.md 2.4 and 2.5).
 
-`v4rc2` (go.yaml.in/yaml/v4 rc.2, our default) first wants a style from what the word would read as,
-then lets an analysis of all characters overrule it. `goccy` asks one question and else writes Go's
-quoted form. Both yield to one safety rule: what readers are known to damage or refuse (some
-literals, a lone `=`) is written in double quotes. So a file by another tool that holds such a text
-changes when it is re-saved.
+`v4rc2` (go.yaml.in/yaml/v4, as rc.3 has it; our default) first wants a style from what the word
+would read as, then lets an analysis of all characters overrule it. `goccy` asks one question and
+else writes Go's quoted form. Both yield to one safety rule: what readers are known to damage or
+refuse (some literals, a lone `=`) is written in double quotes. So a file by another tool that holds
+such a text changes when it is re-saved, and so does one of rc.2 with a text of breaks alone.
 """
 
 import base64
@@ -45,6 +45,7 @@ _SHORT_ESCAPES: Final = {
     '"': '\\"',
     "\\": "\\\\",
     "\x85": "\\N",
+    "\xa0": "\\_",
     "\u2028": "\\L",
     "\u2029": "\\P",
 }
@@ -111,9 +112,11 @@ def choose(text: str, profile: Profile) -> Scalar:
 
 
 def choose_v4(text: str, *, resolve: bool = True) -> Scalar:
-    """The style by `v4rc2`; without `resolve`, as if every word read as a string."""
+    """The style by `v4rc2`; breaks and blanks alone are no literal (rc.3). Without
+    `resolve`, as if every word read as a string.
+    """
     if "\n" in text:
-        return Scalar.DOUBLE if _literal_refused(text) else Scalar.LITERAL
+        return Scalar.DOUBLE if text.isspace() or _literal_refused(text) else Scalar.LITERAL
     if resolve and reads_as_other(text):
         return Scalar.DOUBLE
     if not _plain_refused(text):
