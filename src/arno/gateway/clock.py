@@ -27,19 +27,18 @@ class _Randomness:
     """The system's random characters, taken in larger pieces: each system call gives other threads
     the interpreter. One event loop's; a piece of it is given out once."""
 
-    __slots__ = ("_left", "_owner")
+    __slots__ = ("_left",)
 
     def __init__(self) -> None:
         self._left: list[str] = []
-        self._owner = 0
+        # Not shared with a process that is forked off.
+        os.register_at_fork(after_in_child=self._left.clear)
 
     def take(self) -> str:
         """`_TAIL` characters."""
-        if not self._left or self._owner != os.getpid():
-            # Not shared with a process that was forked off.
-            self._owner = os.getpid()
+        if not self._left:
             text = os.urandom(_TAIL * _AT_ONCE).translate(_CHARACTERS).decode()
-            self._left = [text[n : n + _TAIL] for n in range(0, len(text), _TAIL)]
+            self._left += [text[n : n + _TAIL] for n in range(0, len(text), _TAIL)]
         return self._left.pop()
 
 
