@@ -51,8 +51,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--upstream",
         metavar="URL",
-        help="the base URL that all requests go to (default: a path's first segment names one of"
-        " the known hosts: /openai/v1/...)",
+        help="the base URL that all requests go to (default: the first segment of a path names one"
+        " of the known hosts)",
     )
     parser.add_argument(
         "--no-timing",
