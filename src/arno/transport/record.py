@@ -61,7 +61,8 @@ class RecordTransport:
     the redacted interaction; its `id` is the request's place among all requests. A request that
     got no head leaves nothing to replay and is not told. `on_problem` hears what could not be kept.
     `monotonic_ns` and `wall_ns` are the clock. `background`: redaction and both callbacks run in a
-    thread of their own, one interaction after the other, so that no stream waits for them.
+    thread of their own, one interaction after the other, so that streams go on meanwhile; though
+    the search for secrets in a body of megabytes holds the interpreter for parts of a second.
 
     No encoded bodies are asked for: `accept-encoding` is the one thing that is changed on the way.
     Where an upstream encodes all the same, the reader gets the bytes as they came (if `inner` does
