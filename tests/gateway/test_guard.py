@@ -178,7 +178,9 @@ def test_cors_is_there_when_it_is_switched_on():
     with running_gateway(gateway_app(settings=settings, keys=KeyRing(RING))) as url:
         reply = post(url, ASK, {"Authorization": f"Bearer {KEY}"})
         assert reply.headers["access-control-allow-origin"] == "*"
-        assert reply.headers["access-control-expose-headers"] == "X-Generation-Id,X-Provider-Name"
+        assert reply.headers["access-control-expose-headers"] == (
+            "X-Generation-Id,X-Provider-Name,X-Failed-Attempts"
+        )
         refused = post(url, ASK, {"Origin": "https://app.example"})
         assert (refused.status, refused.headers["access-control-allow-origin"]) == (401, "*")
         fields = {"Origin": "https://app.example", "Access-Control-Request-Method": "POST"}

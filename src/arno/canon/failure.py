@@ -65,13 +65,22 @@ class Stage(StrEnum):
     MID_STREAM = "mid_stream"
 
 
+class Previous(msgspec.Struct, frozen=True):
+    """A failed attempt before the one that is told: who, the upstream's code, its HTTP status."""
+
+    provider: str
+    code: str | None = None
+    status: int | None = None
+
+
 class Failure(msgspec.Struct, frozen=True):
     """One upstream failure.
 
     status: the upstream's HTTP status as it came, None if no head came or it was a good one (a
     number inside the body is `code`); code: the upstream's own code as text; retry_after:
     seconds; native: the upstream's error document as it came; detail: more for the operator
-    (addresses, what the upstream says of the operator's account), never sent to a client.
+    (addresses, what the upstream says of the operator's account), never sent to a client;
+    previous: failed attempts at others, in order.
     """
 
     kind: FailureKind
@@ -83,3 +92,4 @@ class Failure(msgspec.Struct, frozen=True):
     stage: Stage = Stage.BEFORE_HEAD
     native: Json = None
     detail: str | None = None
+    previous: tuple[Previous, ...] = ()

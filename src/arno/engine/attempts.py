@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from arno.canon.failure import Failure, FailureKind, Stage
+from arno.canon.failure import Failure, FailureKind, Previous, Stage
 from arno.engine.call import Call, Outcome
 from arno.engine.prices import Charger
 from arno.exchange.machine import Seen
@@ -74,6 +74,18 @@ class Book(msgspec.Struct):
     def last(self) -> Attempt | None:
         """The attempt whose answer the client got, or the last that failed."""
         return self.attempts[-1] if self.attempts else None
+
+    def previous(self) -> tuple[Previous, ...]:
+        """The failed attempts before the last one, as a client may be told."""
+        return tuple(
+            Previous(
+                attempt.candidate.endpoint.name,
+                code=None if failure is None else failure.code or failure.kind.value,
+                status=attempt.seen.status,
+            )
+            for attempt in self.attempts[:-1]
+            for failure in (attempt.seen.failure,)
+        )
 
     def record(self, now: float) -> LedgerRecord:
         """The ledger record; `now` in seconds of the monotonic clock."""

@@ -252,9 +252,19 @@ class Generation:
         if exchange.ended:
             await self._finish(step, exchange, plan)
         elif self._call.envelope.stream and self._goes_out(step, exchange):
-            headers = () if self.delivery.head_sent else plan.headers(exchange)
+            headers = () if self.delivery.head_sent else self._headers(plan, exchange)
             await self.delivery.stream(step.output, headers)
         return True
+
+    def _headers(self, plan: Plan, exchange: Exchange) -> Headers:
+        """What the head tells: who served, and which attempts failed before."""
+        headers = plan.headers(exchange)
+        if len(self.book.attempts) > 1:
+            failed = ", ".join(
+                f"{each.provider}: {each.status or each.code}" for each in self.book.previous()
+            )
+            headers = (*headers, ("x-failed-attempts", failed))
+        return headers
 
     def _goes_out(self, step: Step, exchange: Exchange) -> bool:
         """True for output; what comes before it is held as long as there is room.
@@ -267,7 +277,7 @@ class Generation:
 
     async def _finish(self, step: Step, exchange: Exchange, plan: Plan) -> None:
         """The end of an answer that has output: settle, then say it."""
-        headers = plan.headers(exchange)
+        headers = self._headers(plan, exchange)
         self.book.http_status = 200
         try:
             self.settle()
@@ -299,6 +309,8 @@ class Generation:
 
     async def _refuse(self, failure: Failure) -> None:
         """No candidate gave output: an error with its status, or the failure frame."""
+        if len(self.book.attempts) > 1:
+            failure = msgspec.structs.replace(failure, previous=self.book.previous())
         self.book.failure = failure
         self.book.http_status, _ = self._dialect.encode_failure(failure)
         # A heartbeat on its way would land in the error, and decides whether the head is out.

@@ -37,7 +37,7 @@ from arno.providers import Catalogue
 
 CORS_FIELDS: RawHeaders = (
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"X-Generation-Id,X-Provider-Name"),
+    (b"access-control-expose-headers", b"X-Generation-Id,X-Provider-Name,X-Failed-Attempts"),
 )
 _PREFLIGHT = (
     ("access-control-allow-methods", "GET, POST, OPTIONS"),

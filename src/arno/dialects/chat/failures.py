@@ -277,6 +277,11 @@ def error_member(failure: Failure, provider: str | None = None) -> dict[str, Jso
         metadata["provider_name"] = provider
     if failure.code is not None:
         metadata["provider_code"] = failure.code
+    if failure.previous:
+        metadata["previous_errors"] = [
+            {"provider": each.provider, "code": each.code, "status": each.status}
+            for each in failure.previous
+        ]
     raw = _native_text(failure.native)
     if raw is not None:
         metadata["raw"] = raw
