@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import termios
+import time
 import urllib.error
 import urllib.request
 
@@ -142,16 +143,19 @@ def test_without_a_command_it_serves_until_a_signal(tmp_path, upstream, number):
     assert len(recorded(tmp_path).interactions) == 1
 
 
-def test_the_file_is_there_while_it_records_and_when_it_is_killed(tmp_path, upstream):
+def test_the_file_grows_while_it_records_and_stays_when_it_is_killed(tmp_path, upstream):
+    """Written beside the traffic, so a moment after the answer; the file is whole at each moment."""
     options = ("record", "-o", tmp_path / "a.yaml", "--upstream", upstream.url)
     with server(*options) as (process, url):
         assert recorded(tmp_path).interactions == ()
         for _ in range(3):
             assert post(url)[0] == 200
-        # Each is written when it has ended, and before the next one is: so two at least.
+        given_up = time.monotonic() + PATIENCE_S
+        while len(recorded(tmp_path).interactions) < 3:
+            assert time.monotonic() < given_up
         process.kill()
         process.wait()
-    assert len(recorded(tmp_path).interactions) >= 2
+    assert len(recorded(tmp_path).interactions) == 3
 
 
 def test_known_hosts_are_named_by_the_path_and_others_are_refused(tmp_path, upstream):
