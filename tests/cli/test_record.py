@@ -144,7 +144,7 @@ def test_without_a_command_it_serves_until_a_signal(tmp_path, upstream, number):
 
 
 def test_the_file_grows_while_it_records_and_stays_when_it_is_killed(tmp_path, upstream):
-    """Written beside the traffic, so a moment after the answer; the file is whole at each moment."""
+    """Written beside the traffic, a moment after the answer; the file is whole at each moment."""
     options = ("record", "-o", tmp_path / "a.yaml", "--upstream", upstream.url)
     with server(*options) as (process, url):
         assert recorded(tmp_path).interactions == ()
