@@ -15,6 +15,7 @@ limit (`PATIENCE_S`) so that a broken test ends.
 import http.client
 import io
 import socket
+import struct
 import threading
 from contextlib import contextmanager, suppress
 from urllib.parse import urlsplit
@@ -205,6 +206,16 @@ class Client:
         found, _, self.waiting = self.waiting.partition(mark)
         return found + mark
 
+    def read_chunk(self):
+        """The next chunk of a chunked body, as the gateway has framed it; b"" for the last one."""
+        size = int(self.read_until(b"\r\n"), 16)
+        while len(self.waiting) < size + 2:
+            data = self.socket.recv(65536)
+            assert data, f"closed inside a chunk: {self.waiting!r}"
+            self.waiting += data
+        data, self.waiting = self.waiting[:size], self.waiting[size + 2 :]
+        return data
+
     def read_head(self):
         """(status, headers in lower case) of the next response."""
         lines = self.read_until(b"\r\n\r\n").decode("latin-1").split("\r\n")
@@ -222,6 +233,11 @@ class Client:
 
     def close(self):
         """Close at once."""
+        self.socket.close()
+
+    def reset(self):
+        """Close with a reset instead of an end."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
 
