@@ -6,7 +6,7 @@ provider, no socket and no other dialect.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -27,7 +27,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """What routing and limits need of a request; the big members are not decoded.
 
     models: fallback model ids after `model`; routing: the gateway's own preferences document;
-    include_usage: the client asked for a usage chunk.
+    include_usage: the client asked for a usage chunk; members: the body cut into its members, for
+    `edit_request` of the same dialect (a long body is gone through once).
     """
 
     model: str
@@ -37,6 +38,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     routing: Json = None
     user: str | None = None
     session_id: str | None = None
+    members: Mapping[str, msgspec.Raw] | None = None
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,12 +141,19 @@ class Dialect(Protocol):
         ...
 
     def edit_request(
-        self, body: bytes, *, model: str | None, contract: bool, ask_usage: bool
+        self,
+        body: bytes,
+        *,
+        model: str | None,
+        contract: bool,
+        ask_usage: bool,
+        members: Mapping[str, msgspec.Raw] | None = None,
     ) -> bytes:
         """The same-dialect request for an upstream; `body` itself where nothing changes.
 
         model: the upstream's id of the model (None: as asked); contract: the upstream speaks
-        the gateway's own superset, so routing members stay; ask_usage: switch streamed usage on.
+        the gateway's own superset, so routing members stay; ask_usage: switch streamed usage on;
+        members: those of the envelope, if it is at hand.
         """
         ...
 

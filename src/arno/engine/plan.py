@@ -65,6 +65,7 @@ class Plan:
             model=None if upstream_model == envelope.model else upstream_model,
             contract=endpoint.contract,
             ask_usage=envelope.stream and endpoint.stream_usage,
+            members=envelope.members,
         )
         if endpoint.quirks:
             body = quirks.apply(endpoint.quirks, body)

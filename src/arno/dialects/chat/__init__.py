@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from msgspec import Raw
+
 from arno.canon.ext import Json, Loss
 from arno.canon.failure import Failure, Stage
 from arno.canon.request import Request
@@ -33,10 +37,18 @@ class ChatDialect:
         return envelope.peek(body)
 
     def edit_request(
-        self, body: bytes, *, model: str | None, contract: bool, ask_usage: bool
+        self,
+        body: bytes,
+        *,
+        model: str | None,
+        contract: bool,
+        ask_usage: bool,
+        members: Mapping[str, Raw] | None = None,
     ) -> bytes:
         """The same-dialect request for an upstream."""
-        return envelope.edit_request(body, model=model, contract=contract, ask_usage=ask_usage)
+        return envelope.edit_request(
+            body, model=model, contract=contract, ask_usage=ask_usage, members=members
+        )
 
     def decode_request(self, body: bytes) -> Request:
         """A client's request."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -39,11 +40,10 @@ class _UsageOptions(msgspec.Struct):
 
 
 class _Members(msgspec.Struct):
-    """The members a gateway looks into; messages are only checked for presence."""
+    """The members a gateway looks into."""
 
     model: str | None = None
     models: list[str] | None = None
-    messages: Raw = _ABSENT
     stream: bool | None = None
     stream_options: _StreamOptions | None = None
     usage: _UsageOptions | None = None
@@ -55,6 +55,7 @@ class _Members(msgspec.Struct):
     session_id: str | None = None
 
 
+_NAMES = frozenset(_Members.__struct_fields__)
 _DECODER = msgspec.json.Decoder(_Members)
 _MAP_DECODER = msgspec.json.Decoder(dict[str, Raw])
 
@@ -63,14 +64,15 @@ def peek(body: bytes) -> Envelope:
     """The envelope. Raises RequestError naming the member and what was expected."""
     _check_text(body)
     try:
-        members = _DECODER.decode(body)
+        raw = _MAP_DECODER.decode(body)
+        members = _DECODER.decode(_looked_at(raw))
     except msgspec.ValidationError as error:
         raise named(error) from error
     except RecursionError as error:
         raise RequestError("the body is nested too deep") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"the body is not JSON: {error}") from error
-    _check(members)
+    _check(members, _raw(raw.get("messages", _ABSENT)))
     _check_doubles(body)
     asked = bool(members.stream_options and members.stream_options.include_usage) or bool(
         members.usage and members.usage.include
@@ -83,7 +85,14 @@ def peek(body: bytes) -> Envelope:
         routing=members.provider,
         user=members.user,
         session_id=members.session_id,
+        members=raw,
     )
+
+
+def _looked_at(members: dict[str, Raw]) -> bytes:
+    """A body of those members alone that are decoded; the long ones are gone through once only."""
+    wanted = [b'"%b":%b' % (name.encode(), members[name]) for name in _NAMES & members.keys()]
+    return b"{%b}" % b",".join(wanted)
 
 
 def _check_text(body: bytes) -> None:
@@ -102,11 +111,10 @@ def _raw(member: Raw) -> bytes:
     return bytes(member).strip()
 
 
-def _check(members: _Members) -> None:
+def _check(members: _Members, messages: bytes) -> None:
     if not members.model:
         raise RequestError("model is missing", "model")
     _check_model(members.model, "model")
-    messages = _raw(members.messages)
     if not messages.startswith(b"[") or messages[1:].lstrip().startswith(b"]"):
         raise RequestError("messages must be a non-empty array", "messages")
     for name in ("max_tokens", "max_completion_tokens"):
@@ -149,11 +157,21 @@ def _check_doubles(body: bytes) -> None:
         raise RequestError("model stands in the body more than once", "model")
 
 
-def edit_request(body: bytes, *, model: str | None, contract: bool, ask_usage: bool) -> bytes:
-    """The request for an upstream of the same dialect; `body` itself where nothing changes."""
+def edit_request(
+    body: bytes,
+    *,
+    model: str | None,
+    contract: bool,
+    ask_usage: bool,
+    members: Mapping[str, Raw] | None = None,
+) -> bytes:
+    """The request for an upstream of the same dialect; `body` itself where nothing changes.
+
+    members: what `peek` has cut `body` into, if it is at hand.
+    """
     if contract and model is None:
         return body
-    members = _MAP_DECODER.decode(body)
+    members = dict(members) if members is not None else _MAP_DECODER.decode(body)
     changed = False
     if model is not None and msgspec.json.decode(members["model"]) != model:
         members["model"] = Raw(msgspec.json.encode(model))
