@@ -196,9 +196,13 @@ def _figure(value: float | None) -> str:
 
 
 def _cost(found: Figures, short: str) -> str:
-    """The median of a case, with a star where the pace was not kept."""
+    """The median of a case, with a mark where its events did not come one by one."""
     cost = found.costs.get(short)
-    return _figure(middle(found, short)) + ("*" if cost is not None and cost.late else "")
+    if cost is None:
+        return "-"
+    # The upstream itself sends in a way that is not counted as a write.
+    joined = cost.joined and found.name != DIRECT
+    return _figure(middle(found, short)) + ("*" if cost.late else "~" if joined else "")
 
 
 def middle(found: Figures, short: str) -> float | None:

@@ -85,6 +85,16 @@ def resident_mb(pid: int) -> float:
         return int(_ps(pid, "rss")) / 2**10
 
 
+def writes(pid: int) -> int | None:
+    """Writes that a process has asked the kernel for so far; None where that is not told."""
+    try:
+        told = Path(f"/proc/{pid}/io").read_text(encoding="ascii")
+    except OSError:
+        return None
+    fields = dict(line.split(": ") for line in told.splitlines())
+    return int(fields["syscw"])
+
+
 def descriptors(pid: int) -> int:
     """Open file descriptors of a process."""
     if sys.platform == "linux":

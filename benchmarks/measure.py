@@ -40,6 +40,9 @@ FULL_CORE = 0.97
 KEPT_PACE = 0.9
 """Share of the events a second below which the pace was not kept."""
 
+SINGLY = 0.85
+"""Writes for an event below which events were joined."""
+
 SETTLE_S = 0.5
 """Between a start and the look at the memory at rest."""
 
@@ -102,25 +105,32 @@ CASES = (
 
 
 class Window(msgspec.Struct, frozen=True):
-    """What was seen between two looks. cost: microseconds of CPU for a piece of work; rate: pieces
-    a second; busy: CPU seconds a second."""
+    """What was seen between two looks.
+
+    cost: microseconds of CPU for a piece of work; rate: pieces a second; busy: CPU seconds a
+    second; writes: for a piece of work, None where nobody tells.
+    """
 
     cost: float
     rate: float
     busy: float
+    writes: float | None
 
 
 class Cost(msgspec.Struct, frozen=True):
     """CPU time of one case, by window.
 
     opened: connections that asked the upstream for the first time meanwhile; late: whether a load
-    with a pace was too much, so that events waited and were taken together.
+    with a pace was too much, so that events waited; joined: whether events that should come one by
+    one were written together, because somebody was too busy (the gateway or its neighbours).
     """
 
     samples: tuple[float, ...]
     rate: float
     opened: int
     late: bool = False
+    joined: bool = False
+    writes: float | None = None
 
 
 def cost(upstream: Server, running: Running, case: Case, effort: Effort) -> Cost:
@@ -134,12 +144,16 @@ def cost(upstream: Server, running: Running, case: Case, effort: Effort) -> Cost
         opened = counts(upstream).connections - before
     rate = max(each.rate for each in found)
     busy = median(each.busy for each in found)
+    writes = [each.writes for each in found if each.writes is not None]
+    each_write = median(writes) if writes else None
     pace = case.clients / PAUSE_S if case.paced else 0.0
     return Cost(
         samples=tuple(each.cost for each in found),
         rate=rate,
         opened=opened,
         late=case.paced and (busy > FULL_CORE or rate < pace * KEPT_PACE),
+        joined=case.paced and each_write is not None and each_write < SINGLY,
+        writes=each_write,
     )
 
 
@@ -175,20 +189,37 @@ def quiet(upstream: Server) -> None:
 
 def window(upstream: Server, pids: list[int], seconds: float, work: str) -> Window:
     """One look for so long, or until there is work. Raises BenchmarkError if there is none."""
-    done, used, began = _state(upstream, pids, work)
-    later, after, ended = done, used, began
-    while later == done:
-        if ended - began > PATIENCE_S:
+    first = last = _look(upstream, pids, work)
+    while last.done == first.done:
+        if last.at - first.at > PATIENCE_S:
             raise BenchmarkError(f"no {work} came to the upstream within {PATIENCE_S:g} s")
         time.sleep(seconds)
-        later, after, ended = _state(upstream, pids, work)
-    elapsed, spent, pieces = ended - began, after - used, later - done
-    return Window(spent / 1e3 / pieces, pieces / elapsed, spent / 1e9 / elapsed)
+        last = _look(upstream, pids, work)
+    elapsed, spent, pieces = last.at - first.at, last.used - first.used, last.done - first.done
+    written = (
+        None
+        if first.written is None or last.written is None
+        else (last.written - first.written) / pieces
+    )
+    return Window(spent / 1e3 / pieces, pieces / elapsed, spent / 1e9 / elapsed, written)
 
 
-def _state(upstream: Server, pids: list[int], work: str) -> tuple[int, int, float]:
-    done: int = getattr(counts(upstream), work)
-    return done, sum(map(machine.cpu_ns, pids)), time.perf_counter()
+class _Look(msgspec.Struct, frozen=True):
+    done: int
+    used: int
+    written: int | None
+    at: float
+
+
+def _look(upstream: Server, pids: list[int], work: str) -> _Look:
+    writes = [machine.writes(pid) for pid in pids]
+    known = [each for each in writes if each is not None]
+    return _Look(
+        done=getattr(counts(upstream), work),
+        used=sum(map(machine.cpu_ns, pids)),
+        written=sum(known) if len(known) == len(writes) else None,
+        at=time.perf_counter(),
+    )
 
 
 class Latency(msgspec.Struct, frozen=True):

@@ -22,7 +22,8 @@ LEGEND = (
     f"first byte and event: what is added to the medians without a gateway at {RATE:g} streams a "
     "second. MB: resident, all processes; open: with 1,000 streams open. start: from starting the "
     "process to its first answer. *: the pace was too much, events waited and were "
-    "taken together. x ours: a request's CPU time relative to the first row of ours."
+    "taken together. ~: some events were written together, since somebody was too busy, and cost "
+    "less. x ours: a request's CPU time relative to the first row of ours."
 )
 
 

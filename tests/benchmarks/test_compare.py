@@ -49,6 +49,9 @@ def test_a_pace_that_was_not_kept_has_a_star():
     late = Cost((30.0,), 10.0, 20, late=True)
     cells = dict(zip(HEADINGS, line(measured(costs={"event, 20": late}), None), strict=True))
     assert cells["us/event, 20"] == "30*"
+    joined = Cost((30.0,), 10.0, 20, joined=True)
+    cells = dict(zip(HEADINGS, line(measured(costs={"event, 20": joined}), None), strict=True))
+    assert cells["us/event, 20"] == "30~"
 
 
 @pytest.mark.parametrize(
