@@ -219,8 +219,9 @@ class Client:
     @property
     def documents(self) -> list:
         """The JSON documents of a stream, without the end mark."""
-        blocks = [b for b in self.bytes.split(b"\n\n") if b.startswith(b"data: {")]
-        return [json.loads(block[6:]) for block in blocks]
+        # Line by line: a comment may stand right before an event.
+        lines = [line for line in self.bytes.split(b"\n") if line.startswith(b"data: {")]
+        return [json.loads(line[6:]) for line in lines]
 
     @property
     def document(self):

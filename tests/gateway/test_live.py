@@ -43,8 +43,8 @@ def delta(text, reason=None):
 
 def chunks_of(body):
     """The JSON documents of a streamed answer."""
-    events = [event.removeprefix(b"data: ") for event in body.split(b"\n\n")]
-    return [json.loads(event) for event in events if event.startswith(b"{")]
+    lines = [line.removeprefix(b"data: ") for line in body.split(b"\n")]
+    return [json.loads(line) for line in lines if line.startswith(b"{")]
 
 
 def record_of(sink):

@@ -34,10 +34,10 @@ def test_an_event_name_holds_no_line_break(event: str) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("ARNO PROCESSING", b": ARNO PROCESSING\n\n"),
-        ("", b": \n\n"),
-        ("a\n\ndata: forged", b": a\n: \n: data: forged\n\n"),
-        ("a\r\nb\rc", b": a\n: b\n: c\n\n"),
+        ("ARNO PROCESSING", b": ARNO PROCESSING\n"),
+        ("", b": \n"),
+        ("a\n\ndata: forged", b": a\n: \n: data: forged\n"),
+        ("a\r\nb\rc", b": a\n: b\n: c\n"),
     ],
 )
 def test_encode_comment(text: str, expected: bytes) -> None:
@@ -55,7 +55,10 @@ def test_an_event_reads_back(data: bytes, event: str | None) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_a_comment_reads_back_as_one_frame_without_data(text: str) -> None:
+def test_a_comment_reads_back_without_data_and_ends_no_event(text: str) -> None:
     raw = encode_comment(text)
     lines = re.sub(r"\r\n?", "\n", text).encode()
-    assert SSEDecoder().feed(raw) == [SSEFrame(raw, None, comment=lines)]
+    assert SSEDecoder().feed(raw) == []
+    assert SSEDecoder().feed(raw + b"\n") == [SSEFrame(raw + b"\n", None, comment=lines)]
+    event = raw + encode_sse(b"{}")
+    assert SSEDecoder().feed(event) == [SSEFrame(event, b"{}", comment=lines)]

@@ -279,9 +279,13 @@ def encode_sse(data: bytes, event: str | None = None) -> bytes:
 
 
 def encode_comment(text: str) -> bytes:
-    """Return a frame of comment lines alone, one for each line of `text` (a heartbeat)."""
+    """Return comment lines, one for each line of `text` (a heartbeat).
+
+    No blank line follows, and none is needed: it would end an event without data, which means
+    nothing by the rules but is an error to some readers (openai-go 2.7.1 parses it as JSON).
+    """
     lines = _ANY_LINE_END.split(text.encode())
-    return b"".join(b": " + line + b"\n" for line in lines) + b"\n"
+    return b"".join(b": " + line + b"\n" for line in lines)
 
 
 def _parse(raw: bytes, skip: int) -> SSEFrame:

@@ -243,9 +243,11 @@ def test_hosts_that_never_send_a_finish_get_one(
     assert failed(decode(restamped(body, STAMP)))
 
 
-def test_comments_pass_as_they_are() -> None:
-    body = b": OPENROUTER PROCESSING\n\n" + stream(delta(content="a"), delta("stop"))
-    assert restamped(body, STAMP).startswith(b": OPENROUTER PROCESSING\n\n")
+@pytest.mark.parametrize("said", [b": up and running\n\n", b"data: : up and running\n\n"])
+def test_comments_pass_as_comments(said: bytes) -> None:
+    """Nor do they end an event: no reader takes them for one (R2, R9)."""
+    body = said + stream(delta(content="a"), delta("stop"))
+    assert restamped(body, STAMP).startswith(b": up and running\ndata: {")
 
 
 def test_unknown_members_pass_as_they_are() -> None:

@@ -139,7 +139,7 @@ CASES: dict[str, tuple[tuple[Event, ...], str]] = {
         chunk('"content":null,"role":"assistant","audio":{}')
         + chunk('"content":null,"role":"assistant","audio":{"data":"AA=="}'),
     ),
-    "a comment": ((START, KeepAlive("ping")), ": ARNO PROCESSING\n\n"),
+    "a comment": ((START, KeepAlive("ping")), ": ARNO PROCESSING\n"),
     "a document of its own": (
         (START, Opaque("chat", {"x": 1})),
         'data: {"x":1}\n\n',
@@ -306,5 +306,5 @@ def test_the_stamp_wins_but_for_who_served(
 
 
 def test_heartbeat_and_end_mark() -> None:
-    assert CHAT.heartbeat() == b": ARNO PROCESSING\n\n"
+    assert CHAT.heartbeat() == b": ARNO PROCESSING\n"
     assert CHAT.stream_done() == DONE.encode()

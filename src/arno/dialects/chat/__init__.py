@@ -103,7 +103,7 @@ class ChatDialect:
         return restamp.ChatRestamper(stamp, pricer, include_usage=include_usage)
 
     def heartbeat(self) -> bytes:
-        """A comment frame."""
+        """A comment line."""
         return HEARTBEAT
 
     def stream_failure(self, failure: Failure, stamp: Stamp) -> bytes:

@@ -15,6 +15,7 @@ import msgspec
 from arno.canon.events import (
     ChoiceEnd,
     Event,
+    KeepAlive,
     PartDelta,
     PartStart,
     ResponseEnd,
@@ -31,6 +32,7 @@ from arno.dialects.chat.reasons import wire_reason
 from arno.dialects.chat.residue import Document, number_of, text
 from arno.dialects.chat.turn import encode_tool_call
 from arno.wire import json
+from arno.wire.sse import encode_comment
 
 
 def stamp_document(document: Document, stamp: Stamp) -> None:
@@ -101,8 +103,8 @@ class ChatRestamper:
         out = b""
         if isinstance(batch.document, dict):
             out = self._document(batch, batch.document)
-        elif batch.frame is not None and batch.events and not isinstance(last, ResponseEnd):
-            out = batch.frame.raw
+        elif isinstance(last, KeepAlive):
+            out = encode_comment(last.note or "")
         return out + self._end(batch) if isinstance(last, ResponseEnd) else out
 
     def _plain(self, data: bytes) -> bytes:
@@ -112,7 +114,6 @@ class ChatRestamper:
             document = self._read(data)
             document.pop("usage", None)
             spliced = chunk(document)
-            self._served_by = text(document.get("provider")) or self._served_by
         else:
             self._served_by = self._splicer.served_by or self._served_by
         self._plain_data = data
@@ -121,6 +122,7 @@ class ChatRestamper:
     def _read(self, data: bytes) -> Document:
         """The document of a plain batch, stamped."""
         document = msgspec.convert(json.loads(data), Document)
+        self._served_by = text(document.get("provider")) or self._served_by
         stamp_document(document, self._stamp)
         return document
 
@@ -132,8 +134,9 @@ class ChatRestamper:
         self._calls[event.index] = (event.choice, position, event.part.kind)
 
     def _document(self, batch: Batch, document: Document) -> bytes:
-        stamp_document(document, self._stamp)
+        # Before it is stamped: a document that names nobody takes back no name.
         self._served_by = text(document.get("provider")) or self._served_by
+        stamp_document(document, self._stamp)
         document.pop("usage", None)
         choices = document.get("choices")
         if not choices and self._ending.usage is not None and batch.events:
