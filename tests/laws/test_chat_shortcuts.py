@@ -6,7 +6,7 @@ prove nothing, so it is counted how often one was.
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from arno.canon.failure import Failure
@@ -114,6 +114,13 @@ def chunk_texts(draw):
     return text
 
 
+@example(
+    [
+        b'{"choices":[{"delta":{}}]}',
+        b'{"id":"a","strange":0,"provider":"Host","choices":[{"delta":{}}]}',
+        b'{"choices":[{"delta":{"content":"0"}}]}',
+    ]
+)
 @given(st.lists(chunk_texts(), min_size=1, max_size=6))
 def test_quick_chunks_over_made_up_streams(texts):
     first = json.dumps({"id": "a", "choices": [{"index": 0, "delta": {"content": "."}}]})
