@@ -383,6 +383,19 @@ def test_a_transport_that_was_given_stays_open() -> None:
     asyncio.run(go())
 
 
+def test_its_own_connections_go_through_the_proxy_of_the_environment(monkeypatch) -> None:
+    """For http origins a scripted upstream sees what a proxy would: the absolute form."""
+
+    async def go() -> tuple[str, str]:
+        async with ScriptedUpstream([Script.sse(*WHOLE)]) as upstream:
+            monkeypatch.setenv("http_proxy", upstream.url)
+            async with Agent("m", base_url="http://model.test/v1") as agent:
+                text = (await agent.run("hi")).text
+            return text, upstream.requests[0].path
+
+    assert asyncio.run(go()) == ("Hello", "http://model.test/v1/chat/completions")
+
+
 def test_a_key_is_never_shown() -> None:
     model = HttpModel("http://127.0.0.1/v1", api_key="very-secret")
     assert "very-secret" not in f"{model!r} {model}"

@@ -20,6 +20,7 @@ from arno.exchange.machine import Exchange
 from arno.exchange.writers import Silent
 from arno.transport.base import Headers, HttpRequest, HttpResponse, Transport, header
 from arno.transport.live import LivePool
+from arno.transport.proxy import Proxies
 from arno.version import VERSION
 
 USER_AGENT: Final = f"arno/{VERSION}"
@@ -34,7 +35,8 @@ class HttpModel:
 
     base_url, api_key: from the environment where not given (see `arno.agent.settings`). headers:
     sent beside, or in place of, our own. transport: to use instead of an own connection pool; it
-    stays open when this is closed. deadlines: in seconds. Raises SettingsError.
+    stays open when this is closed; our own heeds HTTP_PROXY, HTTPS_PROXY and NO_PROXY. deadlines:
+    in seconds. Raises SettingsError.
     """
 
     dialect: Dialect = ChatDialect()
@@ -61,7 +63,8 @@ class HttpModel:
     def stream(self, request: Request) -> HttpStream:
         """See `Model.stream`; the request goes out when the first event is asked for."""
         body, _ = self.dialect.encode_request(request)
-        post = HttpRequest("POST", self.base_url + self.dialect.path, self._headers, body)
+        url, patience = self.base_url + self.dialect.path, self._deadlines.connect
+        post = HttpRequest("POST", url, self._headers, body, connect_timeout=patience)
         return HttpStream(self._sender(), post, self.dialect, self._deadlines)
 
     async def aclose(self) -> None:
@@ -74,7 +77,11 @@ class HttpModel:
         """The given transport, or the pool of the running loop (a pool belongs to one)."""
         if self._transport is not None:
             return self._transport
-        return self._pools.setdefault(asyncio.get_running_loop(), LivePool())
+        loop = asyncio.get_running_loop()
+        pool = self._pools.get(loop)
+        if pool is None:
+            pool = self._pools[loop] = LivePool(proxies=Proxies.from_environment(os.environ))
+        return pool
 
 
 class HttpStream:
