@@ -105,7 +105,9 @@ class Book(msgspec.Struct):
         """How the generation ended. refused: nothing was sent upstream."""
         if self.last is None:
             return "cancelled" if self.cancelled else "refused"
-        return state_of(self.last.seen, cancelled=self.cancelled)
+        state = state_of(self.last.seen, cancelled=self.cancelled)
+        # A client that leaves between two attempts was told of no failure.
+        return "cancelled" if self.cancelled and state == "error" else state
 
     def _exchange(self, number: int, attempt: Attempt, charge: Charge, now: float) -> ExchangeEntry:
         seen = attempt.seen
