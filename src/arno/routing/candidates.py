@@ -39,6 +39,8 @@ def choose(
         for candidate in prefer(by_weight(lookup(model), draw), preferences):
             found.setdefault((candidate.endpoint.slug, candidate.upstream_model), candidate)
     chosen = tuple(found.values())
+    if preferences is None:
+        return chosen
     if isinstance(preferences, Mapping) and preferences.get("allow_fallbacks") is False:
         return _without_fallbacks(chosen, _names(preferences, "order"))
     return chosen
@@ -70,7 +72,7 @@ def _without_fallbacks(chosen: tuple[Candidate, ...], order: list[str]) -> tuple
 
 def prefer(candidates: tuple[Candidate, ...], preferences: Json) -> tuple[Candidate, ...]:
     """The candidates that the preferences leave, preferred ones first."""
-    if not isinstance(preferences, Mapping):
+    if preferences is None or not isinstance(preferences, Mapping):
         return candidates
     only, ignored = _names(preferences, "only"), _names(preferences, "ignore")
     order = _names(preferences, "order")

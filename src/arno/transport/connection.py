@@ -140,7 +140,7 @@ class Connection(asyncio.Protocol):
         except ProtocolViolation as error:
             violation = str(error) or "malformed response"
         if parser.head_complete and not response.head_ready:
-            response.publish_head(parser.status, parser.headers)
+            response.publish_head(parser.status, parser.headers, encoded=parser.encoded)
         if violation:
             self._fail(ErrorKind.PROTOCOL, violation)
         elif parser.complete:

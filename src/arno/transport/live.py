@@ -111,7 +111,7 @@ class LivePool:
             await host.aclose()
 
     def _readable(self, response: LiveResponse, label: str) -> HttpResponse:
-        if not self._decode:
+        if not (self._decode and response.encoded):
             return response
         return decoded(response, max_decoded=self._max_decoded, label=label)
 

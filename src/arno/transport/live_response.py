@@ -34,6 +34,7 @@ class LiveResponse:
         "_loop",
         "_pieces",
         "_waiter",
+        "encoded",
         "head_ready",
         "headers",
         "stale",
@@ -52,6 +53,7 @@ class LiveResponse:
         self._error: TransportError | None = None
         self.head_ready = False
         self.stale = False
+        self.encoded = False
         self.status = 0
         self.headers: Headers = ()
 
@@ -91,8 +93,9 @@ class LiveResponse:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    def publish_head(self, status: int, headers: Headers) -> None:
-        """The final response head is here."""
+    def publish_head(self, status: int, headers: Headers, *, encoded: bool) -> None:
+        """The final response head is here; encoded: it names a content-encoding."""
+        self.encoded = encoded
         self.status = status
         self.headers = headers
         self.head_ready = True

@@ -39,7 +39,8 @@ class ResponseParser:
     `head_complete`: `status` and `headers` are final. `pieces` and `size`: body bytes not yet
     taken by the reader (the list is shared with the reader, who clears it). `complete`: the
     message has ended as announced. `keep_alive`: the connection may carry another request.
-    `until_close`: only the end of the connection ends the body.
+    `until_close`: only the end of the connection ends the body. `encoded`: the body has a
+    content-encoding.
     """
 
     __slots__ = (
@@ -53,6 +54,7 @@ class ResponseParser:
         "_progress",
         "_violation",
         "complete",
+        "encoded",
         "head_complete",
         "headers",
         "keep_alive",
@@ -89,6 +91,7 @@ class ResponseParser:
         self.complete = False
         self.keep_alive = False
         self.until_close = False
+        self.encoded = False
 
     def feed(self, data: bytes) -> None:
         """Parse `data`; raises `ProtocolViolation` (body pieces before the fault are kept)."""
@@ -176,6 +179,8 @@ class ResponseParser:
                 unframed = False
             elif name == "content-length":
                 unframed = False
+            elif name == "content-encoding":
+                self.encoded = True
         return unframed
 
     def _too_large(self) -> str:

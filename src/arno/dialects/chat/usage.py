@@ -57,7 +57,7 @@ def decode_usage(document: Json) -> Usage | None:
     Hosts that leave reasoning out of completion_tokens give themselves away by their own total
     (total = prompt + completion + reasoning): then reasoning is added, since output is inclusive.
     """
-    if not isinstance(document, Mapping) or not document:
+    if not document or not isinstance(document, Mapping):
         return None
     found = {field: _find(document, places) for field, places in PLACES.items()}
     prompt, completion = (count(document.get(k)) for k in ("prompt_tokens", "completion_tokens"))
