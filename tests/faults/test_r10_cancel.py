@@ -62,7 +62,7 @@ class Watched:
 
 
 def leave(phase, how, folder, patience=PATIENCE_S):
-    """The check: a client leaves in a phase, by FIN or RST; how long the upstream took to see it."""
+    """The check: a client leaves in a phase, by FIN or RST; the upstream's delay."""
     watched = Watched(phase, patience)
     with (
         Upstream(watched) as alpha,

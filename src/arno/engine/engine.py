@@ -143,7 +143,7 @@ class Generation:
             if failure is None:
                 return []
             failures.append(failure)
-            if self.delivery.output_sent or not may_go_on(failure):
+            if self.delivery.output_sent or not may_go_on(failure) or self._is_over():
                 break
             self.delivery.forget()
         return failures
@@ -170,6 +170,11 @@ class Generation:
             return False
         await pause(self._engine.clock, wait)
         return True
+
+    def _is_over(self) -> bool:
+        """True once the request's own total is used up: another attempt could not be read."""
+        asked = self._call.deadlines
+        return asked is not None and asked.total is not None and self._spent() >= asked.total
 
     def _spent(self) -> float:
         """Seconds since the generation began."""
