@@ -134,7 +134,8 @@ class Sampler:
             signal.setitimer(signal.ITIMER_PROF, 0)
         else:
             self._native.sampler_stop()
-        signal.signal(signal.SIGPROF, signal.SIG_IGN)
+        # A tick may be on its way still; the interpreter complains of one that nobody takes.
+        signal.signal(signal.SIGPROF, lambda number, frame: None)
         return [Count(tick, times) for tick, times in self._counts.most_common()]
 
     def _tick(self, number: int, frame: FrameType | None) -> None:
