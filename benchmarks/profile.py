@@ -133,7 +133,7 @@ def inclusive(profile: Profile, most: int) -> list[tuple[str, ...]]:
     total = 0
     for count in profile.counts:
         total += count.times
-        for frame in {frame for frame in count.tick.frames if frame.startswith("arno/")}:
+        for frame in dict.fromkeys(f for f in count.tick.frames if f.startswith("arno/")):
             found[frame] += count.times
     return [
         (f"`{what}`", f"{times / total:.1%}", f"{times / total * profile.cost_us:.1f}")
