@@ -72,7 +72,7 @@ def execute(options: argparse.Namespace) -> int:
     """Serve until a signal; the URL is the first line of standard output."""
     config = configuration(options, ENVIRON)
     place, _ = ledger_folder(config, ENVIRON)
-    log = RequestLog()
+    log = RequestLog(secrets=config.secrets)
     sink = open_ledger(place)
     try:
         app, estimates = assemble(config, sink, log)

@@ -33,7 +33,7 @@ from arno.canon.response import FinishReason
 from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
 from arno.dialects.base import Batch, Dialect, Glance, Headers, StreamDecoder
-from arno.exchange.masking import MARK, mask_document, mask_failure
+from arno.exchange.masking import mask_document, mask_failure, mask_frame
 from arno.exchange.writers import Passing, Writer
 from arno.wire.errors import WireError
 from arno.wire.sse import SSEDecoder, SSEFrame
@@ -228,15 +228,14 @@ class Exchange:
         last = batch.events[-1] if batch.events else None
         if not isinstance(last, StreamError) or self._secret is None:
             return batch
-        frame = batch.frame
+        frame, document = batch.frame, mask_document(batch.document, self._secret)
         if frame is not None:
-            raw = frame.raw.replace(self._secret.encode(), MARK.encode())
-            frame = msgspec.structs.replace(frame, raw=raw)
+            frame = mask_frame(frame, batch.document, document, self._secret)
         failure = mask_failure(last.failure, self._secret)
         return msgspec.structs.replace(
             batch,
             frame=frame,
-            document=mask_document(batch.document, self._secret),
+            document=document,
             events=(*batch.events[:-1], StreamError(failure)),
         )
 

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from arno.dialects import DIALECTS
 from arno.dialects.base import Dialect
 from arno.engine.prices import price_table
+from arno.exchange.masking import MARK
 from arno.gateway import guard
 from arno.gateway.asgi import (
     Inbound,
@@ -161,12 +162,18 @@ class GatewayApp:
         await send_reply(request, Reply(500, document))
         return Facts(status=500, state="error", reason="bug")
 
+    def _logged_path(self, path: str) -> str:
+        """The path of a request that failed, without a client key that was put there by mistake."""
+        known = self.gateway.keys.key_id
+        parts = [MARK if known(part.encode(errors="replace")) else part for part in path.split("/")]
+        return "/".join(parts)
+
     def _log(self, request: Inbound, facts: Facts, elapsed_ns: int) -> None:
         self.gateway.log.request(
             wall_ns=self.gateway.clock.wall_ns(),
             key_id=request.key_id,
             method=request.method,
-            path=request.path,
+            path=self._logged_path(request.path) if facts.status >= 400 else request.path,
             ms=elapsed_ns // 1_000_000,
             facts=facts,
         )

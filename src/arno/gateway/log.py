@@ -7,9 +7,11 @@ requests; when too many wait, lines are dropped and counted.
 
 from __future__ import annotations
 
+import re
 import sys
 import threading
 import traceback
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -19,6 +21,7 @@ from typing import Protocol
 import msgspec
 
 from arno.engine.call import Outcome
+from arno.exchange.masking import MARK, PIECE, mask_text
 from arno.ledger.money import format_usd
 from arno.wire import json
 
@@ -30,6 +33,8 @@ MAX_WAITING = 10_000
 
 GATHER_S = 0.02
 """How long the writer gathers lines before it writes them."""
+
+_CREDENTIALS = re.compile(r"\b(bearer|basic)\s+[!-~]+", re.IGNORECASE)
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,9 +127,13 @@ _encode = msgspec.json.Encoder().encode
 class RequestLog:
     """Lines on their way to a sheet; `dropped` counts those that found no room."""
 
-    def __init__(self, sheet: Sheet | None = None) -> None:
-        """sheet: where lines go, standard error if None. A thread lives until `close`."""
+    def __init__(self, sheet: Sheet | None = None, secrets: Iterable[str] = ()) -> None:
+        """sheet: where lines go, standard error if None; secrets: kept out of what others than us
+        word, tracebacks above all. A thread lives until `close`.
+        """
         self._sheet = sheet if sheet is not None else sys.stderr
+        # A shorter one (a local server's "none") is no secret, and stands in any text.
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= PIECE)
         self._waiting: SimpleQueue[bytes | None] = SimpleQueue()
         self._closing = threading.Event()
         self._ended = False
@@ -159,12 +168,20 @@ class RequestLog:
     def bug(self, *, wall_ns: int, generation_id: str | None, error: BaseException) -> None:
         """Log an exception that no request may cause, with its traceback."""
         trace = "".join(traceback.format_exception(error))
-        line = {"event": "bug", "generation_id": generation_id, "traceback": trace}
+        line = {"event": "bug", "generation_id": generation_id, "traceback": self._masked(trace)}
         self._put(json.dumps({"ts": timestamp(wall_ns), **line}))
 
     def note(self, *, wall_ns: int, event: str, text: str) -> None:
         """Log something that belongs to no request."""
-        self._put(json.dumps({"ts": timestamp(wall_ns), "event": event, "text": text}))
+        line = {"ts": timestamp(wall_ns), "event": event, "text": self._masked(text)}
+        self._put(json.dumps(line))
+
+    def _masked(self, text: str) -> str:
+        """A text that an exception may have put any value into."""
+        text = _CREDENTIALS.sub(rf"\1 {MARK}", text)
+        for secret in self._secrets:
+            text = mask_text(text, secret)
+        return text
 
     def close(self) -> None:
         """Write what waits and stop the thread; nothing may be logged afterwards."""

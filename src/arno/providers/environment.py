@@ -42,8 +42,9 @@ def placed(endpoint: Endpoint, environ: Environment) -> Endpoint:
         return endpoint
     base_url = given.rstrip("/")
     if not is_base_url(base_url):
+        # It is not repeated: what somebody puts into the wrong variable may be a key.
         raise CatalogueError(
-            f"{endpoint.base_url_env} must be a base URL such as {endpoint.base_url}, not {given!r}"
+            f"{endpoint.base_url_env} must be a base URL such as {endpoint.base_url}"
         )
     return msgspec.structs.replace(endpoint, base_url=base_url)
 

@@ -107,6 +107,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
         return None if upstream is None or upstream.key is None else upstream.key.value
 
     @property
+    def secrets(self) -> frozenset[str]:
+        """What must not be read anywhere: the providers' keys and the proxies' credentials."""
+        keys = {one.key.value for one in self.upstreams.values() if one.key is not None}
+        proxies = (self.proxies.http, self.proxies.https)
+        told = {proxy.authorization for proxy in proxies if proxy is not None}
+        return frozenset(keys | {text.removeprefix("Basic ") for text in told if text})
+
+    @property
     def live(self) -> tuple[Upstream, ...]:
         """The providers that are on, in the catalogue's order."""
         return tuple(upstream for upstream in self.upstreams.values() if upstream.on)

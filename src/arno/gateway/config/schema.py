@@ -39,7 +39,8 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
     return lambda value: pattern.fullmatch(value) is not None
 
 
-def _is_base_url(text: str) -> bool:
+def is_base_url(text: str) -> bool:
+    """Whether requests can be sent below `text`, and nothing in it is secret by its place."""
     try:
         parse_url(text)
     except ValueError:
@@ -107,13 +108,8 @@ KeyEnv = Annotated[
 KeyName = Annotated[
     str, Rule("a name of 1 to 64 letters, digits, '_', '.' or '-'", _matching(_KEY_NAME))
 ]
-BaseUrl = Annotated[
-    str,
-    Rule(
-        "an http(s) URL without a slash at its end, and without user, query and fragment",
-        _is_base_url,
-    ),
-]
+BASE_URL_WORDS = "an http(s) URL without a slash at its end, and without user, query and fragment"
+BaseUrl = Annotated[str, Rule(BASE_URL_WORDS, is_base_url)]
 DialectName = Annotated[
     str, Rule(f"one of {', '.join(map(repr, DIALECTS))}", lambda value: value in DIALECTS)
 ]

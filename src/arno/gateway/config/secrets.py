@@ -28,6 +28,13 @@ class Secret(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         return f"Secret({self.origin})"
 
+    @property
+    def problem(self) -> str | None:
+        """Why it cannot be sent: a key goes into a header line, so printable ASCII, no blank."""
+        if len(self.value) <= MAX_KEY and all("!" <= sign <= "~" for sign in self.value):
+            return None
+        return f"expected one key of printable ASCII in it, at most {MAX_KEY} characters"
+
 
 class Secrets:
     """Looks up the keys that a document refers to; `warnings` are for the operator."""
@@ -73,16 +80,10 @@ class Secrets:
         return self._checked(path, Secret(value.strip(), f"file {place}"))
 
     def _checked(self, path: Path, secret: Secret) -> Secret | None:
-        """A key goes into a header line: printable ASCII, no blank."""
-        value = secret.value
-        if not value:
-            self._problems.add(path, "the file is empty")
-        elif len(value) > MAX_KEY or not all("!" <= sign <= "~" for sign in value):
-            self._problems.add(
-                path, f"expected one key of printable ASCII in it, at most {MAX_KEY} characters"
-            )
-        else:
+        problem = secret.problem if secret.value else "the file is empty"
+        if problem is None:
             return secret
+        self._problems.add(path, problem)
         return None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import msgspec
 
 from arno.gateway.config.problems import Problem, Problems, nearest
-from arno.gateway.config.schema import ProviderTable
+from arno.gateway.config.schema import BASE_URL_WORDS, ProviderTable, is_base_url
 from arno.gateway.config.secrets import Secret, Secrets
 from arno.providers import CatalogueError, Endpoint, switched_on, upstream_key, usable
 from arno.providers.environment import placed
@@ -90,6 +90,9 @@ class Upstreams:
             place = f"environment {row.base_url_env}"
             self._problems.found.append(Problem(0, place, str(error)))
             return row, place
+        if not is_base_url(here.base_url):
+            text = f"expected {BASE_URL_WORDS}"
+            self._problems.found.append(Problem(0, f"environment {row.base_url_env}", text))
         return here, SHIPPED if here is row else f"environment {row.base_url_env}"
 
     def _key_of(self, row: Endpoint) -> Secret | None:
@@ -98,7 +101,11 @@ class Upstreams:
         if value is None:
             return None
         name = next(name for name in row.key_names if self._environ.get(name))
-        return Secret(value, f"environment {name}")
+        secret = Secret(value, f"environment {name}")
+        problem = secret.problem
+        if problem is not None:
+            self._problems.found.append(Problem(0, secret.origin, problem))
+        return secret
 
     def _changed(self, row: Endpoint, table: ProviderTable) -> Upstream:
         """A shipped row with what the file says instead."""
