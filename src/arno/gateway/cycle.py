@@ -56,9 +56,14 @@ class Answer:
 
     def gone(self) -> None:
         """The client has left."""
+        self._let_go()
         callback, self._gone = self._gone, None
         if callback is not None:
             callback()
+
+    def _let_go(self) -> None:
+        """The scope holds us and we hold it; nothing is left for the garbage collector."""
+        self._cycle.scope.pop("extensions", None)
 
     async def send(self, message: ASGISendEvent) -> None:
         """ASGI's `send`; waits while the client is slow."""
@@ -136,6 +141,7 @@ class Answer:
     def _complete(self) -> None:
         cycle = self._cycle
         self._gone = None
+        self._let_go()
         cycle.response_complete = True
         cycle.message_event.set()
         if not cycle.keep_alive:
