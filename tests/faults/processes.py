@@ -68,8 +68,13 @@ def gateway(folder, text, *arguments, hook=None, **variables):
         yield running
         running.stop()
     finally:
-        process.kill()
-        process.wait()
+        # After a failure it is let end as well: its log says why.
+        process.terminate()
+        try:
+            process.wait(PATIENCE_S)
+        finally:
+            process.kill()
+            process.wait()
 
 
 def hooked(folder, source):

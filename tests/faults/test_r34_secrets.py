@@ -148,7 +148,8 @@ def misplace(url, found):
     found.told(("method",), request(url, "DELETE", CHAT, None, BEARER))
     found.told(("no json",), post(url, b"{" + CLIENT.encode(), BEARER))
     found.told(("none",), get(url, f"/v1/generation?id={CLIENT}", BEARER))
-    head = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {CLIENT}\r\n"
+    head = f"POST {CHAT} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    head += f"Authorization: Bearer {CLIENT}\r\n"
     for rest in (f"X: \0{CLIENT}\r\n\r\n", f"{CLIENT} : x\r\n\r\n", "X: " + CLIENT * 4000):
         found.sent += raw_exchange(url, (head + rest + "\r\n\r\n").encode())
 

@@ -24,6 +24,12 @@ MAX_MODELS = 16
 MAX_TEXT: dict[str, int] = {"user": 512, "session_id": 256}
 """Characters that a member may have at most."""
 
+OPERATORS = frozenset({"api_base", "api_key", "base_url", "extra_headers"})
+"""Members by which other gateways let a request say where it goes, and with which key (R35).
+
+They are the operator's to say, and an upstream that is such a gateway must not read them either.
+"""
+
 _TOKEN = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{\[]|[}\]]', re.DOTALL)
 """A string (a key, if a colon follows) or a bracket of a JSON text."""
 
@@ -72,6 +78,8 @@ def peek(body: bytes) -> Envelope:
         raise RequestError("the body is nested too deep") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"the body is not JSON: {error}") from error
+    if not OPERATORS.isdisjoint(raw):
+        _check_operators(raw)
     _check(members, _raw(raw.get("messages", _ABSENT)))
     _check_doubles(body)
     asked = bool(members.stream_options and members.stream_options.include_usage) or bool(
@@ -87,6 +95,12 @@ def peek(body: bytes) -> Envelope:
         session_id=members.session_id,
         members=raw,
     )
+
+
+def _check_operators(members: dict[str, Raw]) -> None:
+    for name in sorted(OPERATORS & members.keys()):
+        if _raw(members[name]) != b"null":
+            raise RequestError(f"{name} is for the operator to say, not for a request", name)
 
 
 def _looked_at(members: dict[str, Raw]) -> bytes:
