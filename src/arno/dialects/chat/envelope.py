@@ -100,7 +100,7 @@ def peek(body: bytes) -> Envelope:
 def _check_operators(members: dict[str, Raw]) -> None:
     for name in sorted(OPERATORS & members.keys()):
         if _raw(members[name]) != b"null":
-            raise RequestError(f"{name} is for the operator to say, not for a request", name)
+            raise RequestError("this is for the operator to say, not for a request", name)
 
 
 def _looked_at(members: dict[str, Raw]) -> bytes:
