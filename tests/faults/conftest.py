@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from tests.faults.world import running_world
 from tests.sdk.clients import HELPERS, PLAIN
 from tests.transport.certificates import Authority
 
@@ -25,3 +26,10 @@ def programs_folder(tmp_path_factory):
     """One folder for all workers of this run, as in tests/sdk."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """One gateway before two upstreams, see world.py."""
+    with running_world(tmp_path_factory.mktemp("world")) as found:
+        yield found

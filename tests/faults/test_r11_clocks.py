@@ -12,8 +12,9 @@ import pytest
 from arno.exchange import driver
 from tests.faults.gateways import HeldClock, row_of, serving, states, toml
 from tests.faults.test_r09_keep_alive import TakesPingsForOutput
+from tests.faults.world import good
 from tests.gateway.harness import PATIENCE_S, connect, post
-from tests.gateway.test_live import ASK, WHOLE, chunks_of, delta
+from tests.gateway.test_live import ASK, chunks_of, delta
 from tests.gateway.upstream import STREAM, Upstream
 from tests.transport.sockets import deaf_port
 
@@ -52,16 +53,6 @@ def events_of(reply_body):
 
 
 BY = ("all", "provider", "model", "request")
-
-
-def good(peer):
-    """An upstream that serves."""
-    if b'"stream":true' in peer.body.replace(b" ", b""):
-        peer.send(STREAM)
-        peer.chunk(delta("Hello") + delta("", "stop") + b"data: [DONE]\n\n")
-        peer.end()
-    else:
-        peer.answer(200, WHOLE)
 
 
 # connect

@@ -12,12 +12,11 @@ import pytest
 from arno.canon.failure import FailureKind as K
 from arno.engine import engine
 from arno.routing.failover import GOES_ON
-from tests.faults.gateways import row_of, rows_of, serving, toml
-from tests.faults.test_r11_clocks import good
-from tests.gateway.harness import PATIENCE_S, post
-from tests.gateway.test_live import ASK, chunks_of, delta
-from tests.gateway.upstream import STREAM, Upstream
-from tests.transport.sockets import closed_port
+from tests.faults.gateways import row_of
+from tests.faults.world import good, stall
+from tests.gateway.harness import PATIENCE_S
+from tests.gateway.test_live import chunks_of, delta
+from tests.gateway.upstream import STREAM
 
 JSON = "Content-Type: application/json"
 
@@ -37,10 +36,6 @@ def error_first(peer):
         peer.end()
     else:
         peer.answer(200, b'{"error":{"code":500,"message":"worker lost"}}', JSON)
-
-
-def stall(peer):
-    peer.wait_closed()
 
 
 def role_then_reset(peer):
@@ -73,41 +68,6 @@ HERE = {
     "422": (status(422, "bad schema"), K.UNPROCESSABLE, 422),
 }
 STREAMED = {"stream": True, "whole": False}
-TIMEOUT = {"X-Arno-Deadlines": "first=0.2"}
-"""Of the row that stalls: real time, because what is tested is what comes of it."""
-
-
-class World:
-    """One gateway, the upstreams behind it, and its ledger."""
-
-    def __init__(self, url, sink, alpha, beta):
-        self.url, self.sink, self.alpha, self.beta = url, sink, alpha, beta
-
-    def ask(self, script, streamed=True, model="a/b"):
-        """One request while alpha behaves as `script` says: (reply, its ledger row)."""
-        self.alpha.script = script
-        self.alpha.requests.clear()
-        self.beta.requests.clear()
-        headers = TIMEOUT if script is stall else {}
-        reply = post(self.url, {**ASK, "model": model, "stream": streamed}, headers)
-        name = reply.headers["x-generation-id"]
-        rows = rows_of(self.sink, len(self.sink.recent(10_000)))
-        [record] = [row for row in rows if row.generation.id == name]
-        return reply, record
-
-
-@pytest.fixture(scope="module")
-def world(tmp_path_factory):
-    nobody = f'base_url = "http://127.0.0.1:{closed_port()}/v1"\n'
-    refused = f"[provider.gamma]\n{nobody}[provider.epsilon]\n{nobody}"
-    refused += '[model."a/refused"]\ncandidates = ["gamma/x", "beta/x"]\n'
-    refused += '[model."a/all-refused"]\ncandidates = ["gamma/x", "epsilon/x"]\n'
-    with (
-        Upstream(good) as alpha,
-        Upstream(good) as beta,
-        serving(tmp_path_factory.mktemp("r28"), toml(alpha, beta, more=refused)) as (url, sink),
-    ):
-        yield World(url, sink, alpha, beta)
 
 
 def served_by_beta(world, reply, record, kind, streamed):
