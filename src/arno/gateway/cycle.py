@@ -12,6 +12,7 @@ import asyncio
 import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from itertools import chain
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
@@ -88,7 +89,8 @@ class Answer:
         cycle.waiting_for_100_continue = False
         lines = [STATUS_LINE[status]]
         closes = False
-        for name, value in headers:
+        # The library's own fields: the date, which it writes anew each second.
+        for name, value in chain(cycle.default_headers, headers):
             if name == b"content-length":
                 cycle.expected_content_length = int(value)
                 cycle.chunked_encoding = False
