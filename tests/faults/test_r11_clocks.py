@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from arno.exchange import driver
+from arno.transport.host_pool import HostPool
 from tests.faults.gateways import HeldClock, row_of, serving, states, toml
 from tests.faults.test_r09_keep_alive import TakesPingsForOutput
 from tests.faults.world import good
@@ -58,21 +59,28 @@ BY = ("all", "provider", "model", "request")
 # connect
 
 
-@pytest.mark.parametrize("by", BY)
-def test_r11_connect_goes_on_to_the_next(by, tmp_path):
-    """A listener whose backlog is full answers no SYN."""
+def connects(by, folder, patience=PATIENCE_S):
+    """The check: a listener whose backlog is full answers no SYN, so the next one serves."""
     more, headers = said(by, "connect", 0.2)
     with (
         deaf_port() as port,
         Upstream(good) as beta,
-        serving(tmp_path, toml(f"http://127.0.0.1:{port}/v1", beta, more=more)) as (url, sink),
+        serving(folder, toml(f"http://127.0.0.1:{port}/v1", beta, more=more)) as (url, sink),
+        connect(url) as client,
     ):
-        reply = post(url, {**ASK, "stream": False}, dict(headers))
-    assert (reply.status, reply.headers["x-provider-name"]) == (200, "beta")
-    assert reply.headers["x-failed-attempts"] == "alpha: connect_deadline"
-    record = row_of(sink)
+        client.socket.settimeout(patience)
+        client.post({**ASK, "stream": False}, headers=headers)
+        status, fields = client.read_head()
+        assert (status, fields["x-provider-name"]) == (200, "beta")
+        assert fields["x-failed-attempts"] == "alpha: connect_deadline"
+        record = row_of(sink)
     assert states(record) == ("success", [("alpha", "error"), ("beta", "success")])
     assert record.exchanges[0].error_kind == "timeout"
+
+
+@pytest.mark.parametrize("by", BY)
+def test_r11_connect_goes_on_to_the_next(by, tmp_path):
+    connects(by, tmp_path)
 
 
 @pytest.mark.parametrize("place", ["tcp", "tls"])
@@ -345,7 +353,17 @@ def first_of(how, by="provider"):
     return check
 
 
+async def takes_its_time(self, seconds=None, inner=HostPool.open):
+    """Knows no deadline but the pool's own."""
+    return await inner(self)
+
+
 MUTANTS = {
+    "connects as long as it takes": (
+        "arno.transport.host_pool.HostPool.open",
+        takes_its_time,
+        lambda folder: connects("model", folder, HURRIED_S),
+    ),
     "no clock": ("arno.exchange.driver.Watch", NeverFires, first_of("says nothing")),
     "bytes are events": ("arno.exchange.driver.Watch", BytesCount, first_of("only comments")),
     "pings are output": (
