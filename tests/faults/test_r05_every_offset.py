@@ -35,10 +35,11 @@ def shipped():
 
 @pytest.mark.slow
 def test_row_5_every_offset_of_the_shipped_stream():
-    """Every way after every byte; rows in turn, and the test below has all of both."""
+    """A reset, an early end and a client that leaves; the test below has all ways on both rows."""
     first, _ = shipped()
-    count = classified(*((first, way, way in (Way.FIN, Way.LEAVE)) for way in Way))
-    assert count == len(Way) * (len(first.response.body) + 1)
+    ways = ((Way.RESET, False), (Way.END, False), (Way.LEAVE, True))
+    count = classified(*((first, way, contract) for way, contract in ways))
+    assert count == len(ways) * (len(first.response.body) + 1)
 
 
 def test_row_5_offsets_of_both_shipped_streams_on_both_rows():

@@ -311,7 +311,7 @@ class HidesFailures(machine.Exchange):
 @pytest.mark.parametrize("row", AFTER)
 def test_an_engine_that_hides_a_break_is_found_out(row, world, monkeypatch):
     monkeypatch.setattr("arno.engine.plan.Exchange", HidesFailures)
-    with pytest.raises((AssertionError, KeyError, TypeError)):
+    with pytest.raises((AssertionError, IndexError, TypeError)):
         test_rows_after_output_are_an_error_in_the_stream(row, world)
 
 

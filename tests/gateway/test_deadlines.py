@@ -13,7 +13,7 @@ from arno.wire import json
 from tests.gateway.harness import ASK, ScriptedEngine, connect, gateway_app, hello, post
 from tests.gateway.harness import running_gateway as serving
 
-NONE = frozenset()
+NONE: frozenset[bytes] = frozenset()
 
 
 def read(value, repeated=NONE):
