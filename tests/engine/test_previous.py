@@ -20,14 +20,20 @@ async def through(first, second, **members):
         return await bench.serve(chat_body(**members))
 
 
-PREVIOUS = [{"provider": "Plain", "code": "rate", "status": 429}]
-
-
-def test_an_error_lists_the_attempts_before_it():
+def test_an_error_lists_the_other_attempts():
+    """Told is the rate limit, which a client can act on; the list holds the rest."""
     client = asyncio.run(through(BUSY, BROKEN))
-    assert client.status == 429
-    assert client.document["error"]["metadata"]["previous_errors"] == PREVIOUS
-    assert client.headers["retry-after"] == "7"
+    metadata = client.document["error"]["metadata"]
+    assert (client.status, client.headers["retry-after"]) == (429, "7")
+    assert metadata["provider_name"] == "Plain"
+    assert metadata["previous_errors"] == [{"provider": "Other", "code": "server", "status": 500}]
+
+
+def test_of_equal_errors_the_last_is_told():
+    client = asyncio.run(through(BROKEN, BROKEN))
+    metadata = client.document["error"]["metadata"]
+    assert metadata["provider_name"] == "Other"
+    assert [each["provider"] for each in metadata["previous_errors"]] == ["Plain"]
 
 
 def test_an_error_of_the_only_attempt_lists_none():

@@ -75,15 +75,24 @@ class Book(msgspec.Struct):
         """The attempt whose answer the client got, or the last that failed."""
         return self.attempts[-1] if self.attempts else None
 
-    def previous(self) -> tuple[Previous, ...]:
-        """The failed attempts before the last one, as a client may be told."""
+    def teller(self, told: Failure) -> Attempt | None:
+        """The attempt whose failure a client is told; the last one where it is nobody's."""
+        for attempt in reversed(self.attempts):
+            failure = attempt.seen.failure
+            if failure is not None and (failure.kind, failure.message) == (told.kind, told.message):
+                return attempt
+        return self.last
+
+    def previous(self, besides: Attempt | None) -> tuple[Previous, ...]:
+        """The failed attempts besides one, in order, as a client may be told."""
         return tuple(
             Previous(
                 attempt.candidate.endpoint.name,
                 code=None if failure is None else failure.code or failure.kind.value,
                 status=attempt.seen.status,
             )
-            for attempt in self.attempts[:-1]
+            for attempt in self.attempts
+            if attempt is not besides
             for failure in (attempt.seen.failure,)
         )
 

@@ -266,7 +266,8 @@ class Generation:
         headers = plan.headers(exchange)
         if len(self.book.attempts) > 1:
             failed = ", ".join(
-                f"{each.provider}: {each.status or each.code}" for each in self.book.previous()
+                f"{each.provider}: {each.status or each.code}"
+                for each in self.book.previous(self.book.last)
             )
             headers = (*headers, ("x-failed-attempts", failed))
         return headers
@@ -315,7 +316,8 @@ class Generation:
     async def _refuse(self, failure: Failure) -> None:
         """No candidate gave output: an error with its status, or the failure frame."""
         if len(self.book.attempts) > 1:
-            failure = msgspec.structs.replace(failure, previous=self.book.previous())
+            others = self.book.previous(self.book.teller(failure))
+            failure = msgspec.structs.replace(failure, previous=others)
         self.book.failure = failure
         self.book.http_status, _ = self._dialect.encode_failure(failure)
         # A heartbeat on its way would land in the error, and decides whether the head is out.
@@ -334,8 +336,8 @@ class Generation:
         await self.delivery.end()
 
     async def _send_error(self, failure: Failure) -> None:
-        last = self.book.last
-        provider = None if last is None else last.candidate.endpoint.name
+        teller = self.book.teller(failure)
+        provider = None if teller is None else teller.candidate.endpoint.name
         status, document = self._dialect.encode_failure(failure, provider)
         headers: Headers = ()
         if failure.retry_after is not None:
