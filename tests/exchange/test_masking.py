@@ -31,6 +31,8 @@ def test_a_short_key_is_taken_out_whole_and_not_in_pieces():
 
 
 def test_documents_are_masked_in_every_place():
+    pieces = {"x": f"{KEY[:20]}..."}
+    assert mask_document(pieces, KEY) == {"x": f"{MARK}..."}
     document = {KEY: [KEY, 1, None, {"x": f"<{KEY}>"}]}
     assert mask_document(document, KEY) == {MARK: [MARK, 1, None, {"x": f"<{MARK}>"}]}
 

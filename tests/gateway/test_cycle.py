@@ -19,6 +19,10 @@ class Line:
     def __init__(self):
         self.writes = []
         self.closed = False
+        self.aborted = False
+
+    def abort(self):
+        self.aborted = True
 
     def write(self, data):
         self.writes.append(data)
@@ -27,10 +31,15 @@ class Line:
         self.closed = True
 
 
-def answer_of(method="POST", *, keep_alive=True):
+def answer_of(method="POST", *, keep_alive=True, version="1.1", stall_s=60.0):
     line = Line()
     cycle = RequestResponseCycle(
-        scope={"type": "http", "method": method, "extensions": {}},
+        scope={
+            "type": "http",
+            "method": method,
+            "http_version": version,
+            "extensions": {},
+        },
         transport=line,
         flow=FlowControl(line),
         logger=logging.getLogger("test"),
@@ -42,7 +51,7 @@ def answer_of(method="POST", *, keep_alive=True):
         keep_alive=keep_alive,
         on_response=lambda: None,
     )
-    return Answer(cycle, asyncio.get_running_loop()), cycle, line
+    return Answer(cycle, asyncio.get_running_loop(), stall_s), cycle, line
 
 
 def start(status=200, headers=PLAIN):
@@ -125,6 +134,33 @@ def test_a_connection_that_is_not_kept_is_said_to_close_once(asked):
 def test_what_is_out_of_order_or_unsafe_is_refused(messages):
     with pytest.raises(RuntimeError):
         sent(*messages)
+
+
+def test_a_client_of_http_1_0_gets_no_chunks():
+    writes, _, closed = sent(
+        start(), body(b"a", more=True), body(b"bc"), version="1.0", keep_alive=False
+    )
+    assert writes == [HEAD + b"connection: close\r\n\r\na", b"bc"]
+    assert closed
+
+
+def test_a_client_that_never_reads_is_cut_off():
+    """No clock of an upstream's runs while nobody reads, so this one must."""
+
+    async def main(stall_s):
+        answer, cycle, line = answer_of(stall_s=stall_s)
+        gone = asyncio.Event()
+        answer.on_gone(gone.set)
+        await answer.send(start())
+        cycle.flow.pause_writing()
+        sending = asyncio.ensure_future(answer.send(body(b"x", more=True)))
+        await asyncio.wait({sending}, timeout=5 if stall_s < 1 else 0.05)
+        ended = sending.done()
+        sending.cancel()
+        return ended, line.aborted, gone.is_set()
+
+    assert asyncio.run(main(0.01)) == (True, True, True)
+    assert asyncio.run(main(60.0)) == (False, False, False)
 
 
 def test_a_client_that_has_left_is_written_nothing():

@@ -268,3 +268,60 @@ def test_half_a_head_behind_a_stream_does_not_end_the_stream():
         go.set()
         client.read_until(b"0\r\n\r\n")
         assert b"head_deadline" in client.read_to_end()
+
+
+# ---------------------------------------------------------------- pipelines and upgrades
+
+
+def test_a_pipeline_is_bounded(local):
+    """Reading goes on while requests wait, so whoever sends ever more is cut off."""
+    url, _ = local
+    few = b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n"
+    with connect(url) as client:
+        client.send(few * 10 + HEALTH)
+        assert statuses(client.read_to_end()) == [200] * 11
+    with connect(url) as client:
+        client.send(few * 2000)
+        answers = client.read_to_end()
+    assert len(statuses(answers)) < 100
+
+
+def test_a_client_that_leaves_behind_a_pipelined_request_is_noticed():
+    """R10: the request being served is cancelled, not the newest one alone."""
+    gone = threading.Event()
+
+    async def script(_call, down):
+        try:
+            await asyncio.sleep(PATIENCE_S)
+        except asyncio.CancelledError:
+            gone.set()
+            raise
+
+    with running_gateway(gateway_app(ScriptedEngine(script))) as url:
+        with connect(url) as client:
+            client.post(ASK)
+            client.send(b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
+        assert gone.wait(PATIENCE_S / 2)
+
+
+UPGRADE = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+
+
+def test_an_upgrade_with_a_body_is_refused_and_never_served_without_it(local):
+    """The parser gives what follows such a head to another protocol: the body would be lost."""
+    url, engine = local
+    before = len(engine.calls)
+    length = b"Content-Length: 2\r\n\r\n{}"
+    answer = raw_exchange(url, POST + UPGRADE + length)
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b"Upgrade is not supported" in answer
+    assert len(engine.calls) == before
+
+
+def test_an_upgrade_without_a_body_is_overlooked(local):
+    url, _ = local
+    head = b"GET /healthz HTTP/1.1\r\n" + HOST + UPGRADE
+    with connect(url) as client:
+        client.send(head + b"\r\n")
+        status, fields = client.read_head()
+    assert (status, fields["connection"]) == (200, "close")

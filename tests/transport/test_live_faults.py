@@ -8,6 +8,7 @@ import socket
 
 import pytest
 
+from arno.transport import connection
 from arno.transport.base import ErrorKind
 from arno.transport.connection import Connection
 from arno.transport.live import LivePool, connect_directly
@@ -288,6 +289,21 @@ def test_only_one_replacement(run, how):
             await read_all(await live.send(post(upstream.url)))
             error = await fault_of(live.send(post(upstream.url)))
             assert (error.kind, len(upstream.requests)) == (ErrorKind.CLOSED, 3)
+
+    run(within(20, scenario()))
+
+
+@on_both_loops
+def test_no_replacement_for_an_upstream_that_has_had_time_to_work(run, monkeypatch):
+    """The end crossed nothing on its way: the request may have been carried out already."""
+    monkeypatch.setattr(connection, "STALE_S", 0.0)
+
+    async def scenario():
+        stale = Script.raw(end=End.CUT)
+        async with ScriptedUpstream([Script.json(b"1"), stale]) as upstream, pool() as live:
+            await read_all(await live.send(post(upstream.url)))
+            error = await fault_of(live.send(post(upstream.url)))
+            assert (error.kind, error.sent, len(upstream.requests)) == (ErrorKind.CLOSED, True, 2)
 
     run(within(20, scenario()))
 

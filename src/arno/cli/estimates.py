@@ -8,7 +8,9 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
+from arno.engine.prices import price_table
 from arno.gateway.config.resolve import Config
+from arno.ledger.price import PriceTable
 from arno.providers import Catalogue, CatalogueError
 from arno.providers.estimates import Estimates, arguments, parse_estimates
 
@@ -41,8 +43,8 @@ def estimate_now(config: Config) -> Estimates:
 class LateEstimates:
     """Fetches estimates while the gateway already serves."""
 
-    def __init__(self, config: Config, use: Callable[[Catalogue], None]) -> None:
-        """use: given the catalogue with the estimates in it, on the event loop."""
+    def __init__(self, config: Config, use: Callable[[Catalogue, PriceTable], None]) -> None:
+        """use: given the catalogue with the estimates in it and its prices, on the event loop."""
         self._config = config
         self._use = use
         self._task: asyncio.Task[None] | None = None
@@ -60,12 +62,19 @@ class LateEstimates:
 
     async def _fetch(self) -> None:
         try:
-            found = parse_estimates(await self._ask())
+            found = await asyncio.to_thread(parse_estimates, await self._ask())
             if found.reason is None:
-                self._use(self._config.catalogue.with_estimates(found.models, found.prices))
+                # Many rows: a tenth of a second that no stream should wait for.
+                catalogue, prices = await asyncio.to_thread(self._extended, found)
+                self._use(catalogue, prices)
         except (OSError, CatalogueError) as error:
             text = f"arno: warning: no estimates of prices: {str(error) or type(error).__name__}"
             print(text, file=sys.stderr, flush=True)
+
+    def _extended(self, found: Estimates) -> tuple[Catalogue, PriceTable]:
+        """The catalogue with the estimates in it, and its prices."""
+        catalogue = self._config.catalogue.with_estimates(found.models, found.prices)
+        return catalogue, price_table(catalogue)
 
     async def _ask(self) -> bytes:
         child = await asyncio.create_subprocess_exec(

@@ -27,6 +27,7 @@ from arno.gateway.config.resolve import Config
 from arno.gateway.config.upstreams import LIVE
 from arno.gateway.log import RequestLog
 from arno.ledger.ports import Sink, SinkError
+from arno.ledger.price import PriceTable
 from arno.providers import Catalogue
 from arno.providers.catalogue import REPLAY
 from arno.store.sink import StoreSink
@@ -140,9 +141,8 @@ def assemble(config: Config, sink: Sink, log: RequestLog) -> tuple[GatewayApp, L
         deadlines_for=config.deadlines_for,
     )
 
-    def use(catalogue: Catalogue) -> None:
+    def use(catalogue: Catalogue, prices: PriceTable) -> None:
         """A catalogue with more rows, between two requests."""
-        prices = price_table(catalogue)
         engine.catalogue, engine.prices = catalogue, prices
         app.gateway = msgspec.structs.replace(app.gateway, catalogue=catalogue, prices=prices)
         text = f"arno: models: {len(catalogue.models)}, estimates included"

@@ -16,7 +16,7 @@ from arno.ledger.entry import (
     cost_fields,
     token_fields,
 )
-from arno.ledger.settle import Charge
+from arno.ledger.settle import Charge, CostBasis
 from arno.providers import Candidate
 
 CLIENT_GONE = 499
@@ -219,8 +219,13 @@ def _total(charges: list[Charge], *, answered: bool) -> Charge:
     known = [(charge.nano, charge.basis) for charge in charges if charge.nano is not None]
     if not known or (answered and last.nano is None):
         return msgspec.structs.replace(last, anomalies=anomalies)
-    nano, basis = sum(nano for nano, _ in known), known[-1][1]
+    # A sum is known no better than the least known of its parts.
+    nano = sum(nano for nano, _ in known)
+    basis = max((basis for _, basis in known), key=_DOUBT.index)
     return msgspec.structs.replace(last, nano=nano, basis=basis, anomalies=anomalies)
+
+
+_DOUBT: tuple[CostBasis, ...] = ("reported", "priced", "estimated", "unpriced")
 
 
 def _ms(start: float, end: float) -> int:

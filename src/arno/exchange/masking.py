@@ -59,7 +59,7 @@ def _without(text: str, hidden: bytearray) -> str:
 def mask_document(document: Json, secret: str) -> Json:
     """A JSON value without `secret` in any text of it, keys included."""
     if isinstance(document, str):
-        return document.replace(secret, MARK)
+        return mask_text(document, secret)
     if isinstance(document, dict):
         return {mask_document(k, secret): mask_document(v, secret) for k, v in document.items()}
     if isinstance(document, list | tuple):

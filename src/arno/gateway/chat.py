@@ -2,7 +2,8 @@
 
 Serves architecture 4.1 and 4.2, R8 (headers), R10 (cancellation), R12 (back-pressure, in
 `asgi.AsgiDownstream`), R21 (errors in the caller's dialect) and R38 (the end of a cut stream). One
-request makes one task besides its own (it watches for the client's leaving); an event makes none.
+request makes no task besides its own under our server (under others one that watches for the
+client's leaving); an event makes none.
 """
 
 from __future__ import annotations

@@ -34,12 +34,20 @@ def _line(name: bytes, value: bytes) -> bytes:
 class Answer:
     """The `send` of one request. cycle: the library's own state of it, which stays true."""
 
-    __slots__ = ("_cycle", "_flush_handle", "_gone", "_head", "_loop")
+    __slots__ = ("_chunked", "_cycle", "_flush_handle", "_gone", "_head", "_loop", "_stall_s")
 
-    def __init__(self, cycle: RequestResponseCycle, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        cycle: RequestResponseCycle,
+        loop: asyncio.AbstractEventLoop,
+        stall_s: float = 60.0,
+    ) -> None:
+        """stall_s: seconds for which a client may leave its answer unread."""
         self._cycle = cycle
+        self._stall_s = stall_s
         self._loop = loop
         self._head = b""
+        self._chunked: bool | None = None
         self._flush_handle: asyncio.Handle | None = None
         self._gone: Callable[[], None] | None = None
 
@@ -70,7 +78,7 @@ class Answer:
         """ASGI's `send`; waits while the client is slow."""
         cycle = self._cycle
         if cycle.flow.write_paused and not cycle.disconnected:
-            await cycle.flow.drain()
+            await self._drain()
         if cycle.disconnected:
             return
         if message["type"] == "http.response.body" and self._may_go_on():
@@ -79,6 +87,19 @@ class Answer:
             self._start(message["status"], message.get("headers", ()))
         else:
             raise RuntimeError(f"{message['type']} does not belong here")
+
+    async def _drain(self) -> None:
+        """Wait while the client does not read; one that never does is cut off.
+
+        Until then it holds a connection to an upstream, where nobody's clock runs meanwhile.
+        """
+        try:
+            async with asyncio.timeout(self._stall_s):
+                await self._cycle.flow.drain()
+        except TimeoutError:
+            self._cycle.transport.abort()
+            self._cycle.disconnected = True
+            self.gone()
 
     def _may_go_on(self) -> bool:
         return self._cycle.response_started and not self._cycle.response_complete
@@ -101,7 +122,9 @@ class Answer:
             lines.append(b"connection: close\r\n")
         bodiless = status in _BODILESS or cycle.scope["method"] == "HEAD"
         if cycle.chunked_encoding is None and not bodiless:
-            cycle.chunked_encoding = True
+            # A client of HTTP/1.0 reads to the end of the connection, which is closed for it.
+            cycle.chunked_encoding = self._chunked = cycle.scope["http_version"] != "1.0"
+        if self._chunked and not bodiless:
             lines.append(b"transfer-encoding: chunked\r\n")
         lines.append(b"\r\n")
         self._head = b"".join(lines)
@@ -135,6 +158,8 @@ class Answer:
         if cycle.chunked_encoding:
             chunk = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
             return chunk + b"0\r\n\r\n" if last else chunk
+        if self._chunked is False:
+            return body
         cycle.expected_content_length -= len(body)
         if cycle.expected_content_length < 0 or (last and cycle.expected_content_length):
             raise RuntimeError("the answer is not as long as it was announced")

@@ -32,15 +32,26 @@ MAX_TARGET = 65535
 """Bytes of a target; the parser takes no longer one, and the application far shorter ones only."""
 
 
+MAX_PIPELINED = 16
+"""Requests that may wait behind the one being answered. Reading goes on meanwhile, because only so
+the client's leaving is noticed; whoever sends more is cut off."""
+
+
+class _Unserved(Exception):
+    """Raised inside a parser callback: the connection ends here."""
+
+
 class BoundedProtocol(HttpToolsProtocol):
     """One client connection.
 
     head_deadline_s: from the first wait for a head, or its first byte, to its end; linger_s: how
-    long a body that is still coming after its answer is read on and dropped.
+    long a body that is still coming after its answer is read on and dropped; stall_s: how long a
+    client may leave its answer unread.
     """
 
     head_deadline_s: ClassVar[float] = 10.0
     linger_s: ClassVar[float] = 2.0
+    stall_s: ClassVar[float] = 60.0
 
     def __init__(
         self,
@@ -57,6 +68,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._serving: RequestResponseCycle | None = None
         self._answer: Answer | None = None
         self._pending = 0
+        self._refusal = "The request is not valid HTTP"
         self._moved = False
         self._target = 0
         self._in_head = self._in_body = False
@@ -68,8 +80,8 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._idle_timer is not None:
             self._idle_timer.cancel()
         super().connection_lost(exc)
-        if self._answer is not None:
-            self._answer.gone()
+        # The library marks the newest request alone; those before it have lost their client, too.
+        self._give_up()
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser, unless something grows without end."""
@@ -103,7 +115,17 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """A head has come."""
         self._stop_timer()
+        if len(self.pipeline) >= MAX_PIPELINED:
+            self._refusal = "Too many requests are waiting on this connection"
+            raise _Unserved
+        if self.parser.should_upgrade() and self._announces_body():
+            # The parser takes what follows such a head for another protocol: it would be lost.
+            self._refusal = "Upgrade is not supported; send the request without it"
+            raise _Unserved
         super().on_headers_complete()
+        if self.parser.should_upgrade():
+            # It reads no further request; the client is told so.
+            self.cycle.keep_alive = False
         self._in_head, self._in_body, self._moved = False, True, True
 
     def on_body(self, body: bytes) -> None:
@@ -152,11 +174,18 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._target > MAX_TARGET:
             self._refuse(414, "The request's path is too long", "path_too_long")
         else:
-            self._refuse(400, "The request is not valid HTTP", "invalid_http")
+            self._refuse(400, self._refusal, "invalid_http")
+
+    def _announces_body(self) -> bool:
+        """Whether a body follows the head that was just read."""
+        return any(
+            name == b"transfer-encoding" or (name == b"content-length" and value.strip() != b"0")
+            for name, value in self.headers
+        )
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._serving = cycle
-        self._answer = answer = Answer(cycle, self.loop)
+        self._answer = answer = Answer(cycle, self.loop, self.stall_s)
         cycle.scope["extensions"] = {ON_GONE: {REGISTER: answer.on_gone}}
 
         def serve(
@@ -221,7 +250,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._answer.gone()
 
 
-def bounded(head_deadline_s: float, linger_s: float) -> type[BoundedProtocol]:
+def bounded(head_deadline_s: float, linger_s: float, stall_s: float) -> type[BoundedProtocol]:
     """The protocol class with its times, in seconds."""
-    times = {"head_deadline_s": head_deadline_s, "linger_s": linger_s}
+    times = {"head_deadline_s": head_deadline_s, "linger_s": linger_s, "stall_s": stall_s}
     return type("BoundedProtocol", (BoundedProtocol,), times)

@@ -85,7 +85,7 @@ class Server(uvicorn.Server):
         """announce: told the URL as soon as requests are served."""
         config = uvicorn.Config(
             app,
-            http=bounded(settings.head_deadline_s, settings.linger_s),
+            http=bounded(settings.head_deadline_s, settings.linger_s, settings.stall_s),
             ws="none",
             lifespan="on",
             access_log=False,

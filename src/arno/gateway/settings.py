@@ -14,7 +14,8 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
 
     port: 0 takes a free one. max_body: bytes of a request body. body_deadline_s: for the rest of a
     body that did not come at once. head_deadline_s: for a request's head. linger_s: how long a
-    refused body is still read, so that the client sees the answer. grace_s: how long open streams
+    refused body is still read, so that the client sees the answer. stall_s: how long a client may
+    leave its answer unread. grace_s: how long open streams
     may go on after the first signal. cors: let web pages of any origin call (only with keys).
     """
 
@@ -26,6 +27,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     head_deadline_s: float = 10.0
     body_deadline_s: float = 60.0
     linger_s: float = 2.0
+    stall_s: float = 60.0
     grace_s: float = 30.0
     keep_alive_s: int = 75
     cors: bool = False

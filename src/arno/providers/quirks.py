@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 Members = Mapping[str, Any]
 Quirk = Callable[[Members], Members]
@@ -39,7 +40,14 @@ def _under_one_name(members: Members, name: str, other: str) -> Members:
     if other not in members:
         return members
     rest = {key: value for key, value in members.items() if key != other}
-    return {name: members[other], **rest}
+    if _is_said(rest.get(name)) or not _is_said(members[other]):
+        return rest
+    return {**rest, name: members[other]}
+
+
+def _is_said(value: Raw | None) -> bool:
+    """False for a member that is null, which says as little as one that is not there."""
+    return value is not None and bytes(value).strip() != b"null"
 
 
 QUIRKS: Mapping[str, Quirk] = MappingProxyType(

@@ -25,6 +25,10 @@ WRITE_SLICE = 128 * 1024
 """Bytes of a request body handed to the socket at a time; a shorter body leaves with the head."""
 
 
+STALE_S = 1.0
+"""How long after a request the end of a kept connection means that the two crossed on the way."""
+
+
 class Owner(Protocol):
     """Who keeps the slots; told what becomes of a connection."""
 
@@ -61,6 +65,7 @@ class Connection(asyncio.Protocol):
         self._body_unsent = False
         self._sent = False
         self._received = False
+        self._began = 0.0
         self._served = 0
 
     # What the pool calls.
@@ -86,6 +91,7 @@ class Connection(asyncio.Protocol):
     def begin(self, method: str) -> LiveResponse:
         """Start an exchange; `perform` sends it."""
         self._parser.begin(method)
+        self._began = self._loop.time()
         self._sent = False
         self._received = False
         self._body_unsent = False
@@ -249,7 +255,9 @@ class Connection(asyncio.Protocol):
         if self._parser.head_complete:
             self._fail(ErrorKind.CUT, f"{how} before the end of the body")
             return
-        response.stale = self._served > 0 and not self._received
+        # Later than that the upstream has taken the request, and may have begun to work on it.
+        early = self._loop.time() - self._began < STALE_S
+        response.stale = self._served > 0 and not self._received and early
         phase = (
             "while the request was being sent" if self._body_unsent else "before the response head"
         )

@@ -25,7 +25,7 @@ from arno.transport.url import Origin
 class LiveLimits(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Bounds of the live transport; every one is per origin or per connection."""
 
-    max_connections_per_host: int = 100
+    max_connections_per_host: int = 1000
     max_idle_per_host: int = 32
     idle_timeout: float = 30.0
     """Seconds after which an unused connection is closed."""
