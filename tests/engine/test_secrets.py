@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from arno.wire import json
-from tests.engine.harness import HELLO, Bench, chat_body
+from tests.engine.harness import DONE, HELLO, Bench, answer, chat_body, chunk
 from tests.transport.upstream import Script, ScriptedUpstream
 
 KEY = "our-own-upstream-key"
@@ -50,3 +50,26 @@ def test_the_check_sees_an_echo():
     script, streamed = ECHOES["status 400"]
     client, _ = asyncio.run(_serve(script, streamed, "plain", key="another-key-than-that"))
     assert KEY in client.bytes.decode()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_good_answer_that_names_the_key_does_not_bring_it_into_the_ledger(stream):
+    """What a good answer says is the client's; the names that we keep of it are not the key."""
+    named = {"provider": f"host {KEY}", "id": KEY, "model": KEY}
+    script = (
+        Script.sse(chunk({"content": "x"}, **named), chunk({}, "stop", **named), DONE)
+        if stream
+        else Script.json(answer(**named))
+    )
+
+    async def main():
+        async with ScriptedUpstream([script]) as up:
+            bench = Bench(plain=up.url)
+            bench.engine.upstream_key = lambda slug: KEY
+            await bench.serve(chat_body(stream=stream))
+            return bench.entry
+
+    entry = asyncio.run(main())
+    assert entry.state == "success"
+    assert KEY not in repr(entry)
+    assert "[redacted]" in repr(entry)

@@ -33,7 +33,7 @@ from arno.canon.response import FinishReason
 from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
 from arno.dialects.base import Batch, Dialect, Glance, Headers, StreamDecoder
-from arno.exchange.masking import mask_document, mask_failure, mask_frame
+from arno.exchange.masking import MARK, mask_document, mask_failure, mask_frame
 from arno.exchange.writers import Passing, Writer
 from arno.wire.errors import WireError
 from arno.wire.sse import SSEDecoder, SSEFrame
@@ -239,6 +239,13 @@ class Exchange:
             events=(*batch.events[:-1], StreamError(failure)),
         )
 
+    def _name(self, name: str | None) -> str | None:
+        """A name of the upstream's, for records and headers: bounded, and never our key."""
+        if name is None:
+            return None
+        name = name[:MAX_NAME]
+        return name if self._secret is None else name.replace(self._secret, MARK)
+
     def _note(self, event: Event) -> bool:
         """Keep what the ledger and the failover rule need; False for a mere sign of life."""
         seen = self.seen
@@ -250,10 +257,10 @@ class Exchange:
             seen.usage = event.usage
         elif isinstance(event, ChoiceEnd):
             if seen.reason is None:
-                seen.reason, seen.native_reason = event.reason, _short(event.native_reason)
+                seen.reason, seen.native_reason = event.reason, self._name(event.native_reason)
         elif isinstance(event, ResponseStart):
-            seen.upstream_id, seen.model = _short(event.id), _short(event.model)
-            seen.served_by = _short(event.served_by)
+            seen.upstream_id, seen.model = self._name(event.id), self._name(event.model)
+            seen.served_by = self._name(event.served_by)
         elif isinstance(event, ResponseEnd):
             seen.complete = True
         elif isinstance(event, StreamError):
@@ -299,10 +306,10 @@ class Exchange:
     def _pass(self, glanced: Glance, writer: Passing) -> Step:
         """A plain answer goes on as it came; no events are made of what nobody reads."""
         seen = self.seen
-        seen.upstream_id, seen.model = _short(glanced.id), _short(glanced.model)
-        seen.served_by = _short(glanced.served_by)
+        seen.upstream_id, seen.model = self._name(glanced.id), self._name(glanced.model)
+        seen.served_by = self._name(glanced.served_by)
         seen.usage, seen.reason = glanced.usage, glanced.reasons[0]
-        seen.native_reason = _short(glanced.native_reason)
+        seen.native_reason = self._name(glanced.native_reason)
         seen.output = seen.complete = True
         return Step(writer.glanced(glanced), (), is_alive=True)
 
@@ -312,11 +319,6 @@ def _is_event_stream(headers: Headers) -> bool:
         if name == "content-type":
             return value[: len(EVENT_STREAM)].lower() == EVENT_STREAM
     return False
-
-
-def _short(name: str | None) -> str | None:
-    """A name of the upstream's, bounded: it goes into records and headers."""
-    return name if name is None else name[:MAX_NAME]
 
 
 def _batches(decoder: StreamDecoder, frames: list[SSEFrame]) -> list[Batch]:
