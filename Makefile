@@ -40,12 +40,15 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 	--no-header --no-emit-index-url --no-config $(ARGS)
 
 lock: ## write requirements/*.txt anew (needs uv; ARGS=--upgrade for newer versions)
-	@$(COMPILE) pyproject.toml --extra gateway --extra prices requirements/dev.in --output-file requirements/dev.txt
+	@$(COMPILE) pyproject.toml --extra gateway --extra prices --extra google --extra aws \
+		requirements/dev.in --output-file requirements/dev.txt
 	@$(COMPILE) pyproject.toml --extra gateway -c requirements/dev.txt \
 		--output-file requirements/gateway.txt
 	@$(COMPILE) pyproject.toml -c requirements/dev.txt --output-file requirements/base.txt
 	@$(COMPILE) pyproject.toml --extra prices -c requirements/dev.txt \
 		--output-file requirements/prices.txt
+	@$(COMPILE) pyproject.toml --extra google --extra aws -c requirements/dev.txt \
+		--output-file requirements/clouds.txt
 	@$(COMPILE) requirements/build.in -c requirements/dev.txt --output-file requirements/build.txt
 
 clean: ## remove environments, caches and build results
