@@ -13,7 +13,8 @@ from arno.dialects import DIALECTS
 from arno.dialects.base import Batch, Stamp
 from arno.exchange.machine import Exchange
 from arno.exchange.writers import Restamp, Verbatim, Writer
-from arno.wire.sse import SSEDecoder, SSEFrame
+from arno.wire.frame import Frame
+from arno.wire.sse import SSEDecoder
 from benchmarks import traffic
 from benchmarks.table import Effort, Row, Section
 
@@ -39,7 +40,7 @@ def timed(make: Make, seconds: float) -> tuple[float, ...]:
     return tuple(samples)
 
 
-def _frames() -> list[SSEFrame]:
+def _frames() -> list[Frame]:
     return SSEDecoder().feed(b"".join(traffic.stream()))
 
 

@@ -13,7 +13,7 @@ from arno.canon.response import Choice, FinishReason, Response
 from arno.canon.usage import Usage
 from arno.dialects import DIALECTS
 from arno.dialects.base import Dialect, Stamp, StreamDecoder
-from arno.wire import SSEDecoder, SSEFrame, json
+from arno.wire import Frame, SSEDecoder, json
 
 CHAT: Dialect = DIALECTS["chat"]
 
@@ -31,14 +31,14 @@ def no_price(usage: Usage, served_by: str | None) -> str | None:
     return None
 
 
-def frames_of(body: bytes) -> list[SSEFrame]:
+def frames_of(body: bytes) -> list[Frame]:
     """The frames of a whole body, the unfinished one included."""
     decoder = SSEDecoder()
     return decoder.feed(body) + decoder.close()
 
 
 def decode_frames(
-    frames: Iterable[SSEFrame],
+    frames: Iterable[Frame],
     make: MakeDecoder = CHAT.stream_decoder,
     *,
     reset: Failure | None = None,
@@ -71,7 +71,7 @@ def failed(events: Sequence[Event]) -> bool:
     return isinstance(events[-1], StreamError)
 
 
-def finish_place(frames: list[SSEFrame]) -> int:
+def finish_place(frames: list[Frame]) -> int:
     """The place of the last frame in which a choice finishes for the first time."""
     seen: set[int] = set()
     place = -1

@@ -15,7 +15,7 @@ from arno.canon.response import FinishReason, Response
 from arno.canon.unfold import unfold
 from arno.dialects.base import Batch
 from arno.dialects.chat.stream_decode import ChatStreamDecoder
-from arno.wire import SSEDecoder, SSEFrame, json
+from arno.wire import Frame, SSEDecoder, json
 from tests.laws import recordings
 from tests.laws.harness import (
     CHAT,
@@ -176,7 +176,7 @@ def test_the_seed_means_the_same_however_it_arrives() -> None:
         assert events == expected
 
 
-def frames_from(parts: Iterable[bytes]) -> list[SSEFrame]:
+def frames_from(parts: Iterable[bytes]) -> list[Frame]:
     """The frames of a body that arrives in parts."""
     decoder = SSEDecoder()
     return [frame for part in parts for frame in decoder.feed(part)] + decoder.close()
@@ -209,7 +209,7 @@ class CutMaker:
     def __init__(self, make: Callable[[], ChatStreamDecoder] = ChatStreamDecoder) -> None:
         self.make = make
 
-    def false_successes(self, frames: list[SSEFrame]) -> list[int]:
+    def false_successes(self, frames: list[Frame]) -> list[int]:
         """The cuts (frames kept) that were called a success before every choice had finished."""
         finished = finish_place(frames)
         return [
@@ -280,9 +280,9 @@ def test_streams_cut_at_any_byte_are_failures_until_the_finish() -> None:
         assert not wrong, (name, wrong[:10])
 
 
-def frames_before(frames: list[SSEFrame], body: bytes, at: int) -> list[SSEFrame]:
+def frames_before(frames: list[Frame], body: bytes, at: int) -> list[Frame]:
     """What a framing decoder makes of `body[:at]`: whole frames, and the unfinished rest."""
-    kept: list[SSEFrame] = []
+    kept: list[Frame] = []
     length = 0
     for frame in frames:
         if length + len(frame.raw) > at:

@@ -19,7 +19,7 @@ from arno.canon.unfold import unfold
 from arno.dialects.base import Batch, Stamp
 from arno.dialects.chat.restamp import ChatRestamper
 from arno.dialects.chat.stream_decode import ChatStreamDecoder
-from arno.wire import SSEFrame, encode_sse, json
+from arno.wire import Frame, encode_sse, json
 from tests.laws import recordings
 from tests.laws.harness import CHAT, checked, encode, frames_of, no_price
 from tests.shared import needs_shared
@@ -90,7 +90,7 @@ def places(document: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...
 
 
 def run_stream(
-    frames: list[SSEFrame], make: Callable[[], ChatStreamDecoder] = ChatStreamDecoder
+    frames: list[Frame], make: Callable[[], ChatStreamDecoder] = ChatStreamDecoder
 ) -> list[Event]:
     """Decode as a gateway does: every batch is also restamped and told in the uniform layout."""
     decoder = make()
@@ -105,7 +105,7 @@ def run_stream(
     return events
 
 
-def frame_of(document: Any, event: str | None = None) -> SSEFrame:
+def frame_of(document: Any, event: str | None = None) -> Frame:
     (frame,) = frames_of(encode_sse(json.dumps(document), event))
     return frame
 
@@ -440,7 +440,7 @@ def test_every_member_may_have_any_type(check: Callable[[bytes], None], document
 class Trusts(ChatStreamDecoder):
     """A decoder with the fault that the fuzz is for: it takes a member's type for granted."""
 
-    def feed(self, frame: SSEFrame) -> Batch:
+    def feed(self, frame: Frame) -> Batch:
         batch = super().feed(frame)
         if isinstance(batch.document, dict):
             sum(choice["index"] for choice in batch.document.get("choices", ()))

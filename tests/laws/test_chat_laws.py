@@ -18,7 +18,7 @@ from arno.canon.response import Choice, FinishReason, Response
 from arno.canon.unfold import unfold
 from arno.dialects.base import Batch
 from arno.dialects.chat.stream_decode import ChatStreamDecoder
-from arno.wire import SSEDecoder, SSEFrame, json
+from arno.wire import Frame, SSEDecoder, json
 from tests.laws.harness import (
     CHAT,
     bare,
@@ -163,7 +163,7 @@ def test_any_prefix_is_a_failure_until_the_finish(
 class LosesLastPiece(ChatStreamDecoder):
     """A decoder with a fault that the laws must notice: the last delta of a frame is dropped."""
 
-    def feed(self, frame: SSEFrame) -> Batch:
+    def feed(self, frame: Frame) -> Batch:
         batch = super().feed(frame)
         if not batch.events or not isinstance(batch.events[-1], PartDelta):
             return batch

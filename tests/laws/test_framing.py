@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from arno.wire import SSEFrame, json
+from arno.wire import Frame, json
 from tests.shared import SHARED, needs_shared
 from tests.wire.streams import decode, events, random_cuts, reference_events
 
@@ -28,7 +28,7 @@ def recorded_streams(name: str, stride: int) -> Iterator[tuple[str, bytes]]:
                 yield f"{row['id']} {row.get('pert', '')}", row["body"].encode()
 
 
-def joined(frames: list[SSEFrame]) -> bytes:
+def joined(frames: list[Frame]) -> bytes:
     return b"".join(frame.raw for frame in frames)
 
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from random import Random
 from typing import NamedTuple
 
-from arno.wire import FrameTooLarge, SSEDecoder, SSEFrame
+from arno.wire import Frame, FrameTooLarge, SSEDecoder
 
 
 class Event(NamedTuple):
@@ -18,17 +18,17 @@ class Event(NamedTuple):
     retry: int | None
 
 
-def decode(chunks: Iterable[bytes]) -> list[SSEFrame]:
+def decode(chunks: Iterable[bytes]) -> list[Frame]:
     """All frames of a body, the remainder from `close` included."""
     decoder = SSEDecoder()
     frames = [frame for chunk in chunks for frame in decoder.feed(chunk)]
     return frames + decoder.close()
 
 
-def decode_bounded(chunks: Iterable[bytes], limit: int) -> tuple[list[SSEFrame], bool]:
+def decode_bounded(chunks: Iterable[bytes], limit: int) -> tuple[list[Frame], bool]:
     """All frames until a frame is refused, and whether one was."""
     decoder = SSEDecoder(limit)
-    frames: list[SSEFrame] = []
+    frames: list[Frame] = []
     try:
         for chunk in chunks:
             frames += decoder.feed(chunk)
@@ -38,7 +38,7 @@ def decode_bounded(chunks: Iterable[bytes], limit: int) -> tuple[list[SSEFrame],
     return frames, False
 
 
-def events(frames: Iterable[SSEFrame]) -> list[Event]:
+def events(frames: Iterable[Frame]) -> list[Event]:
     """The frames that carry data, without their framing."""
     return [Event(f.data, f.event, f.id, f.retry) for f in frames if f.data is not None]
 

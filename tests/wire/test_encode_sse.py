@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arno.wire import SSEDecoder, SSEFrame, encode_comment, encode_sse
+from arno.wire import Frame, SSEDecoder, encode_comment, encode_sse
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_encode_comment(text: str, expected: bytes) -> None:
 def test_an_event_reads_back(data: bytes, event: str | None) -> None:
     raw = encode_sse(data, event)
     lines = re.sub(rb"\r\n?", b"\n", data)
-    assert SSEDecoder().feed(raw) == [SSEFrame(raw, lines, event or "")]
+    assert SSEDecoder().feed(raw) == [Frame(raw, lines, event or "")]
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])))
@@ -59,6 +59,6 @@ def test_a_comment_reads_back_without_data_and_ends_no_event(text: str) -> None:
     raw = encode_comment(text)
     lines = re.sub(r"\r\n?", "\n", text).encode()
     assert SSEDecoder().feed(raw) == []
-    assert SSEDecoder().feed(raw + b"\n") == [SSEFrame(raw + b"\n", None, comment=lines)]
+    assert SSEDecoder().feed(raw + b"\n") == [Frame(raw + b"\n", None, comment=lines)]
     event = raw + encode_sse(b"{}")
-    assert SSEDecoder().feed(event) == [SSEFrame(event, b"{}", comment=lines)]
+    assert SSEDecoder().feed(event) == [Frame(event, b"{}", comment=lines)]

@@ -21,7 +21,7 @@ def test_public_names() -> None:
         "FrameTooLarge",
         "MalformedJSON",
         "SSEDecoder",
-        "SSEFrame",
+        "Frame",
         "WireError",
         "encode_comment",
         "encode_sse",

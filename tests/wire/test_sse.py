@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arno.wire import DEFAULT_LIMIT, FrameTooLarge, SSEDecoder, SSEFrame, sse
+from arno.wire import DEFAULT_LIMIT, Frame, FrameTooLarge, SSEDecoder, sse
 from tests.wire.streams import (
     bytewise,
     cut_at,
@@ -25,47 +25,47 @@ TEXT = "北京你好🙂é".encode()
 
 # One frame each: the bytes and what the decoder makes of them.
 FRAMES = {
-    "one line": (b"data: x\n\n", SSEFrame(b"", b"x")),
-    "no space after the colon": (b"data:x\n\n", SSEFrame(b"", b"x")),
-    "only one space is stripped": (b"data:  x\n\n", SSEFrame(b"", b" x")),
-    "a tab is not stripped": (b"data:\tx\n\n", SSEFrame(b"", b"\tx")),
-    "trailing space is kept": (b"data: x \n\n", SSEFrame(b"", b"x ")),
-    "colons in the value": (b"data: a: b\n\n", SSEFrame(b"", b"a: b")),
-    "keep-alive inside data": (b"data: : keepalive\n\n", SSEFrame(b"", b": keepalive")),
-    "several lines": (b"data: a\ndata: b\ndata\n\n", SSEFrame(b"", b"a\nb\n")),
-    "field without colon": (b"data\n\n", SSEFrame(b"", b"")),
-    "empty data": (b"data:\n\n", SSEFrame(b"", b"")),
-    "non-ASCII": (b"data: " + TEXT + b"\n\n", SSEFrame(b"", TEXT)),
-    "cut UTF-8 stays as it is": (b"data: \xe5\x8c\n\n", SSEFrame(b"", b"\xe5\x8c")),
-    "event": (b"event: ping\ndata: x\n\n", SSEFrame(b"", b"x", event="ping")),
-    "the last event name counts": (b"event: a\nevent:b\ndata: x\n\n", SSEFrame(b"", b"x", "b")),
-    "event without data": (b"event: ping\n\n", SSEFrame(b"", None, event="ping")),
-    "event in invalid UTF-8": (b"event: \xff\ndata: x\n\n", SSEFrame(b"", b"x", "\ufffd")),
-    "id": (b"id: 7\ndata: x\n\n", SSEFrame(b"", b"x", id="7")),
-    "empty id resets": (b"id\ndata: x\n\n", SSEFrame(b"", b"x", id="")),
-    "id with NUL is ignored": (b"id: 7\0\ndata: x\n\n", SSEFrame(b"", b"x")),
-    "retry": (b"retry: 2500\n\n", SSEFrame(b"", None, retry=2500)),
-    "retry with a sign is ignored": (b"retry: -1\ndata: x\n\n", SSEFrame(b"", b"x")),
-    "retry with other digits is ignored": ("retry: ٣\n\n".encode(), SSEFrame(b"", None)),
-    "retry without digits is ignored": (b"retry\n\n", SSEFrame(b"", None)),
-    "retry of 5,000 digits is ignored": (b"retry: " + b"9" * 5000 + b"\n\n", SSEFrame(b"", None)),
-    "unknown field": (b"Data: y\nfoo: z\ndata: x\n\n", SSEFrame(b"", b"x")),
-    "space before the field name": (b" data: x\n\n", SSEFrame(b"", None)),
+    "one line": (b"data: x\n\n", Frame(b"", b"x")),
+    "no space after the colon": (b"data:x\n\n", Frame(b"", b"x")),
+    "only one space is stripped": (b"data:  x\n\n", Frame(b"", b" x")),
+    "a tab is not stripped": (b"data:\tx\n\n", Frame(b"", b"\tx")),
+    "trailing space is kept": (b"data: x \n\n", Frame(b"", b"x ")),
+    "colons in the value": (b"data: a: b\n\n", Frame(b"", b"a: b")),
+    "keep-alive inside data": (b"data: : keepalive\n\n", Frame(b"", b": keepalive")),
+    "several lines": (b"data: a\ndata: b\ndata\n\n", Frame(b"", b"a\nb\n")),
+    "field without colon": (b"data\n\n", Frame(b"", b"")),
+    "empty data": (b"data:\n\n", Frame(b"", b"")),
+    "non-ASCII": (b"data: " + TEXT + b"\n\n", Frame(b"", TEXT)),
+    "cut UTF-8 stays as it is": (b"data: \xe5\x8c\n\n", Frame(b"", b"\xe5\x8c")),
+    "event": (b"event: ping\ndata: x\n\n", Frame(b"", b"x", event="ping")),
+    "the last event name counts": (b"event: a\nevent:b\ndata: x\n\n", Frame(b"", b"x", "b")),
+    "event without data": (b"event: ping\n\n", Frame(b"", None, event="ping")),
+    "event in invalid UTF-8": (b"event: \xff\ndata: x\n\n", Frame(b"", b"x", "\ufffd")),
+    "id": (b"id: 7\ndata: x\n\n", Frame(b"", b"x", id="7")),
+    "empty id resets": (b"id\ndata: x\n\n", Frame(b"", b"x", id="")),
+    "id with NUL is ignored": (b"id: 7\0\ndata: x\n\n", Frame(b"", b"x")),
+    "retry": (b"retry: 2500\n\n", Frame(b"", None, retry=2500)),
+    "retry with a sign is ignored": (b"retry: -1\ndata: x\n\n", Frame(b"", b"x")),
+    "retry with other digits is ignored": ("retry: ٣\n\n".encode(), Frame(b"", None)),
+    "retry without digits is ignored": (b"retry\n\n", Frame(b"", None)),
+    "retry of 5,000 digits is ignored": (b"retry: " + b"9" * 5000 + b"\n\n", Frame(b"", None)),
+    "unknown field": (b"Data: y\nfoo: z\ndata: x\n\n", Frame(b"", b"x")),
+    "space before the field name": (b" data: x\n\n", Frame(b"", None)),
     "comment": (
         b": OPENROUTER PROCESSING\n\n",
-        SSEFrame(b"", None, comment=b"OPENROUTER PROCESSING"),
+        Frame(b"", None, comment=b"OPENROUTER PROCESSING"),
     ),
-    "comment beside data": (b":a\ndata: x\n:  b\n\n", SSEFrame(b"", b"x", comment=b"a\n b")),
-    "empty comment": (b":\n\n", SSEFrame(b"", None, comment=b"")),
-    "CRLF": (b"event: e\r\ndata: x\r\n\r\n", SSEFrame(b"", b"x", event="e")),
-    "CR": (b"event: e\rdata: x\r\r", SSEFrame(b"", b"x", event="e")),
-    "mixed": (b"event: e\rid: 1\r\ndata: x\n\n", SSEFrame(b"", b"x", event="e", id="1")),
+    "comment beside data": (b":a\ndata: x\n:  b\n\n", Frame(b"", b"x", comment=b"a\n b")),
+    "empty comment": (b":\n\n", Frame(b"", None, comment=b"")),
+    "CRLF": (b"event: e\r\ndata: x\r\n\r\n", Frame(b"", b"x", event="e")),
+    "CR": (b"event: e\rdata: x\r\r", Frame(b"", b"x", event="e")),
+    "mixed": (b"event: e\rid: 1\r\ndata: x\n\n", Frame(b"", b"x", event="e", id="1")),
     "other separators are content": (b"data: a\x0b\x0c\x1e\xc2\x85b\n\n", None),
-    "BOM": (BOM + b"data: x\n\n", SSEFrame(b"", b"x")),
-    "BOM, CRLF": (BOM + b"data: x\r\n\r\n", SSEFrame(b"", b"x")),
-    "only one BOM is stripped": (BOM + BOM + b"data: x\n\n", SSEFrame(b"", None)),
-    "blank line": (b"\n", SSEFrame(b"", None)),
-    "BOM and blank line": (BOM + b"\n", SSEFrame(b"", None)),
+    "BOM": (BOM + b"data: x\n\n", Frame(b"", b"x")),
+    "BOM, CRLF": (BOM + b"data: x\r\n\r\n", Frame(b"", b"x")),
+    "only one BOM is stripped": (BOM + BOM + b"data: x\n\n", Frame(b"", None)),
+    "blank line": (b"\n", Frame(b"", None)),
+    "BOM and blank line": (BOM + b"\n", Frame(b"", None)),
 }
 
 STREAMS = {
@@ -88,26 +88,24 @@ STREAMS = {
 }
 
 
-def with_raw(frame: SSEFrame, raw: bytes) -> SSEFrame:
-    return SSEFrame(
-        raw, frame.data, frame.event, frame.id, frame.retry, frame.comment, frame.complete
-    )
+def with_raw(frame: Frame, raw: bytes) -> Frame:
+    return Frame(raw, frame.data, frame.event, frame.id, frame.retry, frame.comment, frame.complete)
 
 
 @pytest.mark.parametrize(("body", "expected"), FRAMES.values(), ids=FRAMES)
-def test_one_frame(body: bytes, expected: SSEFrame | None) -> None:
-    expected = expected or SSEFrame(b"", body[6:-2])
+def test_one_frame(body: bytes, expected: Frame | None) -> None:
+    expected = expected or Frame(b"", body[6:-2])
     assert decode([body]) == [with_raw(expected, body)]
 
 
 @pytest.mark.parametrize(("body", "expected"), FRAMES.values(), ids=FRAMES)
-def test_one_frame_after_another(body: bytes, expected: SSEFrame | None) -> None:
+def test_one_frame_after_another(body: bytes, expected: Frame | None) -> None:
     """The paths for plain and for odd chunks agree; a BOM counts at the very start alone."""
     first = b"data: first\n\n"
-    expected = expected or SSEFrame(b"", body[6:-2])
+    expected = expected or Frame(b"", body[6:-2])
     frames = decode([first, body])
     assert frames == decode([first + body])
-    assert frames[0] == SSEFrame(first, b"first")
+    assert frames[0] == Frame(first, b"first")
     assert events(frames) == reference_events(first + body)
     if not body.startswith(BOM):
         assert frames[1:] == [with_raw(expected, body)]
@@ -198,11 +196,11 @@ def test_a_frame_is_released_with_its_last_byte(steps: list[tuple[bytes, int]]) 
 
 
 def test_an_lf_after_an_ended_cr_frame_belongs_to_the_next_frame() -> None:
-    first = SSEFrame(b"data: 1\r\r", b"1")
+    first = Frame(b"data: 1\r\r", b"1")
     frames = decode([b"data: 1\r\r\ndata: 2\r\r"])
-    assert frames == [first, SSEFrame(b"\ndata: 2\r\r", b"2")]
+    assert frames == [first, Frame(b"\ndata: 2\r\r", b"2")]
     # That CR and LF were one line end after all, so the next CR is taken for half of CRLF again.
-    assert decode([b"data: 1\r\r\n\r\n"]) == [first, SSEFrame(b"\n\r\n", None)]
+    assert decode([b"data: 1\r\r\n\r\n"]) == [first, Frame(b"\n\r\n", None)]
 
 
 @pytest.mark.parametrize("plain", [b"data: 2\n\n", b"data: 2\n\ndata: 3\n\n", b"id: 2\r\n\r\n"])
@@ -216,20 +214,20 @@ def test_plain_chunks_end_what_a_cr_began(plain: bytes, rest: bytes) -> None:
 ENDS = {
     "nothing": (b"", []),
     "after a frame": (b"data: 1\n\n", []),
-    "in a line": (b"data: 1", [SSEFrame(b"data: 1", None, complete=False)]),
-    "before the blank line": (b"id: 1\n", [SSEFrame(b"id: 1\n", None, complete=False)]),
-    "in a comment": (b": no", [SSEFrame(b": no", None, complete=False)]),
-    "line ends in CR": (b"data: 1\r", [SSEFrame(b"data: 1\r", None, complete=False)]),
-    "blank line ends in CR": (b"data: 1\n\r", [SSEFrame(b"data: 1\n\r", b"1")]),
-    "lone CR": (b"\r", [SSEFrame(b"\r", None)]),
-    "LF of a cut CRLF": (b"data: 1\r\r\n", [SSEFrame(b"\n", None)]),
-    "BOM": (BOM, [SSEFrame(BOM, None)]),
-    "half a BOM": (BOM[:1], [SSEFrame(BOM[:1], None, complete=False)]),
+    "in a line": (b"data: 1", [Frame(b"data: 1", None, complete=False)]),
+    "before the blank line": (b"id: 1\n", [Frame(b"id: 1\n", None, complete=False)]),
+    "in a comment": (b": no", [Frame(b": no", None, complete=False)]),
+    "line ends in CR": (b"data: 1\r", [Frame(b"data: 1\r", None, complete=False)]),
+    "blank line ends in CR": (b"data: 1\n\r", [Frame(b"data: 1\n\r", b"1")]),
+    "lone CR": (b"\r", [Frame(b"\r", None)]),
+    "LF of a cut CRLF": (b"data: 1\r\r\n", [Frame(b"\n", None)]),
+    "BOM": (BOM, [Frame(BOM, None)]),
+    "half a BOM": (BOM[:1], [Frame(BOM[:1], None, complete=False)]),
 }
 
 
 @pytest.mark.parametrize(("body", "left"), ENDS.values(), ids=ENDS)
-def test_close_returns_what_is_left(body: bytes, left: list[SSEFrame]) -> None:
+def test_close_returns_what_is_left(body: bytes, left: list[Frame]) -> None:
     decoder = SSEDecoder()
     for chunk in bytewise(body):
         decoder.feed(chunk)
@@ -243,7 +241,7 @@ class TestLimit:
     def test_a_frame_may_be_as_long_as_the_limit(self) -> None:
         frame = b"data: 45678\n\n"
         for end in (frame, frame.replace(b"\n", b"\r\n"), frame.replace(b"\n", b"\r")):
-            assert decode_bounded([end], len(end)) == ([SSEFrame(end, b"45678")], False)
+            assert decode_bounded([end], len(end)) == ([Frame(end, b"45678")], False)
             assert decode_bounded([end], len(end) - 1) == ([], True)
             assert decode_bounded(bytewise(end), len(end) - 1) == ([], True)
 
@@ -295,7 +293,7 @@ class TestLimit:
             peak = tracemalloc.get_traced_memory()[1]
         finally:
             tracemalloc.stop()
-        assert (frames, refused) == ([SSEFrame(body, body[6:-2])], False)
+        assert (frames, refused) == ([Frame(body, body[6:-2])], False)
         assert peak < 3 * DEFAULT_LIMIT
 
 

@@ -63,7 +63,10 @@ class HttpModel:
     def stream(self, request: Request) -> HttpStream:
         """See `Model.stream`; the request goes out when the first event is asked for."""
         body, _ = self.dialect.encode_request(request)
-        url, patience = self.base_url + self.dialect.path, self._deadlines.connect
+        url, patience = (
+            self.base_url + self.dialect.path(request.model, stream=True),
+            self._deadlines.connect,
+        )
         post = HttpRequest("POST", url, self._headers, body, connect_timeout=patience)
         return HttpStream(self._sender(), post, self.dialect, self._deadlines)
 

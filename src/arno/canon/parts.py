@@ -48,19 +48,28 @@ class PartBase(msgspec.Struct, frozen=True, kw_only=True):
     """Fields of every part.
 
     origin: the endpoint that made it (a signature or sealed artefact goes back only there);
-    signature: the provider's proof for this very part, opaque; cache: a breakpoint after it.
+    signature: the provider's proof for this very part, opaque; format: who can read the signature
+    or the sealed artefact, in the words of the contract's `reasoning_details`; cache: a breakpoint
+    after the part.
     """
 
     id: str | None = None
     origin: str | None = None
     signature: str | None = None
+    format: str | None = None
     item: Item | None = None
     cache: CacheHint | None = None
     ext: Ext = NO_EXT
 
 
 class TextPart(PartBase, frozen=True, tag="text"):
-    """Text; annotations are the dialect-neutral citation documents in order."""
+    """Text; annotations are citations in order.
+
+    One of the web is neutral: {"type": "url_citation", "url_citation": {"url", "title"?,
+    "content"?, "start_index"?, "end_index"?}}; the wire's own document may stand beside, under
+    "@" and the dialect's name. Any other is {"type": "@<dialect>", "@<dialect>": its document}
+    and goes back to that dialect only.
+    """
 
     text: str = ""
     annotations: tuple[Json, ...] = ()
@@ -73,12 +82,11 @@ class RefusalPart(PartBase, frozen=True, tag="refusal"):
 
 
 class ReasoningPart(PartBase, frozen=True, tag="reasoning"):
-    """Reasoning; `sealed` is an opaque artefact, `format` names who can read it."""
+    """Reasoning; `sealed` is an opaque artefact."""
 
     text: str = ""
     form: ReasoningForm = ReasoningForm.FULL
     sealed: str | None = None
-    format: str | None = None
 
 
 class ToolCallPart(PartBase, frozen=True, tag="tool_call"):

@@ -33,8 +33,8 @@ class Tool(msgspec.Struct, frozen=True):
     """A tool the model may call.
 
     parameters: a JSON Schema document, None if none was given; kind: function, custom or
-    provider (then type names it and its settings live in ext); executor: who runs it (a
-    provider-typed tool may still be the client's to run).
+    provider (then type names it and its settings live in ext); format: what a custom tool's input
+    looks like; executor: who runs it (a provider-typed tool may still be the client's to run).
     """
 
     name: str
@@ -43,6 +43,7 @@ class Tool(msgspec.Struct, frozen=True):
     strict: bool | None = None
     kind: str = "function"
     type: str | None = None
+    format: Json = None
     executor: Executor = Executor.CLIENT
     deferred: bool = False
     cache: CacheHint | None = None
@@ -106,7 +107,9 @@ class Request(msgspec.Struct, frozen=True):
     """One request to a model.
 
     routing: the gateway's own members (which providers, which fallback models); it never reaches
-    an upstream that is not a gateway of the same contract.
+    an upstream that is not a gateway of the same contract. cache: a breakpoint behind the last part
+    that can be cached; cache_key: requests with the same one share a cache; store: the upstream
+    may keep the answer.
     """
 
     model: str
@@ -124,5 +127,11 @@ class Request(msgspec.Struct, frozen=True):
     include_usage: bool | None = None
     user: str | None = None
     metadata: Json = None
+    service_tier: str | None = None
+    verbosity: str | None = None
+    safety_identifier: str | None = None
+    cache: CacheHint | None = None
+    cache_key: str | None = None
+    store: bool | None = None
     routing: Json = None
     ext: Ext = NO_EXT

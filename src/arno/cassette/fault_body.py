@@ -32,7 +32,8 @@ from arno.cassette.faults import (
     Unit,
     What,
 )
-from arno.wire.sse import SSEDecoder, SSEFrame, encode_sse
+from arno.wire.frame import Frame
+from arno.wire.sse import SSEDecoder, encode_sse
 
 MAX_HELD: Final = 64 * 1024 * 1024
 """Bytes of a body, or of one event, that are held back at most."""
@@ -179,7 +180,7 @@ class _EventStage:
     def close(self) -> Iterator[Move]:
         return self._joined(self._decoder.close())
 
-    def _joined(self, frames: list[SSEFrame]) -> Iterator[Move]:
+    def _joined(self, frames: list[Frame]) -> Iterator[Move]:
         together: list[bytes] = []
         for frame in frames:
             for move in self._frame(frame):
@@ -193,7 +194,7 @@ class _EventStage:
         if together:
             yield b"".join(together)
 
-    def _frame(self, frame: SSEFrame) -> Iterator[Move]:
+    def _frame(self, frame: Frame) -> Iterator[Move]:
         if frame.data is None:
             yield frame.raw
             return
@@ -221,7 +222,7 @@ class _EventStage:
             self._fired(fault)
             yield _move(what)
 
-    def _edited(self, fault: Fault, raw: bytes, frame: SSEFrame) -> bytes:
+    def _edited(self, fault: Fault, raw: bytes, frame: Frame) -> bytes:
         if isinstance(fault.what, DupEvent):
             self._fired(fault)
             return raw + raw

@@ -17,18 +17,33 @@ from arno.canon.failure import Failure, Stage
 from arno.canon.request import Request
 from arno.canon.response import FinishReason, Response
 from arno.canon.usage import Usage
-from arno.wire.sse import SSEFrame
+from arno.wire.frame import Frame, Framing
 
 Headers = tuple[tuple[str, str], ...]
 """HTTP header fields, names in lower case."""
+
+
+class RequestLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What the path and the query of a request say, where the dialect puts it there.
+
+    model: its id; stream: a stream is asked for.
+    """
+
+    model: str | None = None
+    stream: bool | None = None
+
+
+BODY_ONLY = RequestLine()
+"""The request line of dialects that say everything in the body."""
 
 
 class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     """What routing and limits need of a request; the big members are not decoded.
 
     models: fallback model ids after `model`; routing: the gateway's own preferences document;
-    include_usage: the client asked for a usage chunk; members: the body cut into its members, for
-    `edit_request` of the same dialect (a long body is gone through once).
+    include_usage: the client asked for a usage chunk (always true where every answer has one);
+    choices: how many alternative answers are asked for; members: the body cut into its members,
+    for `edit_request` of the same dialect (a long body is gone through once).
     """
 
     model: str
@@ -38,6 +53,7 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True):
     routing: Json = None
     user: str | None = None
     session_id: str | None = None
+    choices: int = 1
     members: Mapping[str, msgspec.Raw] | None = None
 
 
@@ -45,13 +61,15 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     """What a gateway writes into a document it passes on; None leaves the upstream's value.
 
     A document's own `provider` is never overwritten; created (Unix seconds) is for frames of our
-    own making.
+    own making. losses: what the upstream's request could not say of the client's; told in the
+    answer's usage object, see `arno.dialects.disclosure`.
     """
 
     id: str | None = None
     model: str | None = None
     provider: str | None = None
     created: int | None = None
+    losses: tuple[Loss, ...] = ()
 
 
 class Batch(msgspec.Struct, frozen=True, gc=False):
@@ -64,7 +82,7 @@ class Batch(msgspec.Struct, frozen=True, gc=False):
     kept (None), since the text in the frame can go on as it is but for the stamp.
     """
 
-    frame: SSEFrame | None
+    frame: Frame | None
     document: Json
     events: tuple[Event, ...]
     regular: bool = True
@@ -92,7 +110,7 @@ class Glance(msgspec.Struct, frozen=True, kw_only=True):
 class StreamDecoder(Protocol):
     """Frames to events; a fault of the wire becomes a StreamError event, never an exception."""
 
-    def feed(self, frame: SSEFrame) -> Batch:
+    def feed(self, frame: Frame) -> Batch:
         """What one frame means."""
         ...
 
@@ -106,7 +124,15 @@ class StreamDecoder(Protocol):
 
 
 class StreamEncoder(Protocol):
-    """Events to wire bytes, whole frames only."""
+    """Events to wire bytes, whole frames only.
+
+    losses: what of the answer this dialect could not say, as far as it has come.
+    """
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What could not be carried so far."""
+        ...
 
     def feed(self, events: Sequence[Event]) -> bytes:
         """The frames that say `events`."""
@@ -133,10 +159,16 @@ class Dialect(Protocol):
     """One wire API shape, both directions."""
 
     name: str
-    path: str
-    """Path of the operation below the base URL, e.g. "/chat/completions"."""
+    framing: Framing
+    """How its streams are cut into frames."""
+    headers: Headers
+    """Fields that every request of the dialect needs besides content type and key."""
 
-    def peek(self, body: bytes) -> Envelope:
+    def path(self, model: str, *, stream: bool) -> str:
+        """The operation's path (and query) below the base URL, e.g. "/chat/completions"."""
+        ...
+
+    def peek(self, body: bytes, line: RequestLine = BODY_ONLY) -> Envelope:
         """Read the envelope of a client's request. Raises RequestError naming the field."""
         ...
 
@@ -157,12 +189,16 @@ class Dialect(Protocol):
         """
         ...
 
-    def decode_request(self, body: bytes) -> Request:
+    def decode_request(self, body: bytes, line: RequestLine = BODY_ONLY) -> Request:
         """A client's request. Raises RequestError naming the field."""
         ...
 
     def encode_request(self, request: Request) -> tuple[bytes, tuple[Loss, ...]]:
-        """The request as this dialect writes it, and what could not be carried."""
+        """The request as this dialect writes it, and what could not be carried.
+
+        Raises RequestError for what must not be dropped; its path is a JSON pointer into the
+        canonical request, as a Loss's is.
+        """
         ...
 
     def decode_response(self, body: bytes, headers: Headers = ()) -> Response | Failure:
@@ -203,7 +239,7 @@ class Dialect(Protocol):
         ...
 
     def stream_encoder(self, stamp: Stamp, pricer: Pricer, *, include_usage: bool) -> StreamEncoder:
-        """An encoder for one client stream."""
+        """An encoder for one client stream. What the stamp leaves open the events say."""
         ...
 
     def stream_restamper(

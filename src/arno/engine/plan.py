@@ -73,7 +73,7 @@ class Plan:
         headers = [("content-type", "application/json"), ("accept", accept), USER_AGENT]
         if key is not None:
             headers.append(("authorization", f"Bearer {key}"))
-        url = endpoint.base_url + self._dialect.path
+        url = endpoint.base_url + self._dialect.path(upstream_model, stream=envelope.stream)
         fields = (*headers, *self._call.forward)
         return HttpRequest("POST", url, fields, body, connect_timeout=connect_timeout)
 

@@ -36,7 +36,8 @@ from arno.dialects.base import Batch, Dialect, Glance, Headers, StreamDecoder
 from arno.exchange.masking import MARK, mask_document, mask_failure, mask_frame
 from arno.exchange.writers import Passing, Writer
 from arno.wire.errors import WireError
-from arno.wire.sse import SSEDecoder, SSEFrame
+from arno.wire.frame import Frame
+from arno.wire.sse import SSEDecoder
 
 EVENT_STREAM = "text/event-stream"
 MAX_REFUSAL = 65_536
@@ -321,7 +322,7 @@ def _is_event_stream(headers: Headers) -> bool:
     return False
 
 
-def _batches(decoder: StreamDecoder, frames: list[SSEFrame]) -> list[Batch]:
+def _batches(decoder: StreamDecoder, frames: list[Frame]) -> list[Batch]:
     """Batches up to and including the terminal one."""
     batches: list[Batch] = []
     for frame in frames:

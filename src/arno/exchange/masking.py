@@ -12,7 +12,7 @@ import msgspec
 from arno.canon.ext import Json
 from arno.canon.failure import Failure
 from arno.wire import encode_sse, json
-from arno.wire.sse import SSEFrame
+from arno.wire.frame import Frame
 
 MARK = "[redacted]"
 
@@ -67,7 +67,7 @@ def mask_document(document: Json, secret: str) -> Json:
     return document
 
 
-def mask_frame(frame: SSEFrame, document: Json, masked: Json, secret: str) -> SSEFrame:
+def mask_frame(frame: Frame, document: Json, masked: Json, secret: str) -> Frame:
     """A frame without `secret`; document and masked: what it holds, before and after.
 
     JSON can spell a key in many ways, so a document that held it is written anew.

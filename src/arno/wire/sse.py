@@ -22,9 +22,8 @@ next one begins. So the line before the blank one decides:
 import re
 from typing import Final
 
-import msgspec
-
 from arno.wire.errors import FrameTooLarge
+from arno.wire.frame import Frame
 
 DEFAULT_LIMIT: Final = 8 * 1024 * 1024
 """Bytes that one frame may have, unless the decoder is told otherwise (fault row 18)."""
@@ -39,28 +38,6 @@ _ANY_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 _UNUSUAL_START: Final = b"\n\r\xef"
 # A longer `retry` is no delay that anybody could mean, and int() of unbounded text is quadratic.
 _RETRY_DIGITS: Final = 15
-
-
-class SSEFrame(msgspec.Struct, frozen=True, gc=False):
-    """One frame: every byte up to and including a blank line.
-
-    raw: the frame exactly as it was on the wire, terminating blank line included.
-    data: the `data` lines joined with LF, or None if there was none. Never decoded here: whether it
-        is valid UTF-8 shows when it is parsed as JSON (fault row 16).
-    event: the event name, "" if none was given.
-    id: the event id, None if the frame has no valid `id` line.
-    retry: milliseconds, None if the frame has no valid `retry` line.
-    comment: the comment lines' text joined with LF, None if there was none.
-    complete: False only for what `SSEDecoder.close` found unfinished.
-    """
-
-    raw: bytes
-    data: bytes | None
-    event: str = ""
-    id: str | None = None
-    retry: int | None = None
-    comment: bytes | None = None
-    complete: bool = True
 
 
 class SSEDecoder:
@@ -96,7 +73,7 @@ class SSEDecoder:
         self._refused = 0  # size of the frame that was over the limit, 0 if none was
         self._open = True  # False after close and after a refusal
 
-    def feed(self, data: bytes) -> list[SSEFrame]:
+    def feed(self, data: bytes) -> list[Frame]:
         """Take the next chunk and return the frames that it completes.
 
         Raises FrameTooLarge once one frame, finished or not, is over the limit. Frames that were
@@ -112,12 +89,12 @@ class SSEDecoder:
         elif self._is_one_plain_event(data):
             self._lead = b""
             self._after_bare_cr = False
-            return [SSEFrame(data, data[6:-2])]
+            return [Frame(data, data[6:-2])]
         if not self._buffer and (blank := self._plain_blank(data)):
             return self._split_plain(data, blank)
         return self._scan(data)
 
-    def close(self) -> list[SSEFrame]:
+    def close(self) -> list[Frame]:
         """End the body and return what is left of it, at most one frame.
 
         An unfinished event is void by the rules, so it has no data and `complete` is False; its
@@ -134,7 +111,7 @@ class SSEDecoder:
             return []
         if raw[-1] == _CR and self._line == len(raw) - 1:
             return [_parse(raw, skip)]
-        return [SSEFrame(raw, None, complete=len(raw) == skip)]
+        return [Frame(raw, None, complete=len(raw) == skip)]
 
     def _raise_ended(self) -> None:
         if self._refused:
@@ -182,7 +159,7 @@ class SSEDecoder:
             return b""
         return b"" if data.find(b"\r\n\r\n\r\n") >= 0 else b"\r\n\r\n"
 
-    def _split_plain(self, data: bytes, blank: bytes) -> list[SSEFrame]:
+    def _split_plain(self, data: bytes, blank: bytes) -> list[Frame]:
         """Cut plain data behind its blank lines: the path that nearly all traffic takes."""
         pieces = data.split(blank)
         if tail := pieces.pop():
@@ -192,13 +169,13 @@ class SSEDecoder:
         self._lead = b""
         self._after_bare_cr = False
         return [
-            SSEFrame(piece + blank, piece[6:])
+            Frame(piece + blank, piece[6:])
             if piece.startswith(b"data: ") and piece.find(b"\n") < 0
             else _parse(piece + blank, 0)
             for piece in pieces
         ]
 
-    def _scan(self, data: bytes) -> list[SSEFrame]:
+    def _scan(self, data: bytes) -> list[Frame]:
         """Append a chunk and cut off all complete frames, line by line."""
         buffer = self._buffer
         buffer += data
@@ -288,7 +265,7 @@ def encode_comment(text: str) -> bytes:
     return b"".join(b": " + line + b"\n" for line in lines)
 
 
-def _parse(raw: bytes, skip: int) -> SSEFrame:
+def _parse(raw: bytes, skip: int) -> Frame:
     """Read the fields of one whole frame; the first `skip` bytes are not content."""
     data: list[bytes] = []
     comments: list[bytes] = []
@@ -308,7 +285,7 @@ def _parse(raw: bytes, skip: int) -> SSEFrame:
             event_id = value.decode(errors="replace")
         elif name == b"retry" and value.isdigit() and len(value) <= _RETRY_DIGITS:
             retry = int(value)
-    return SSEFrame(raw, _joined(data), event, event_id, retry, _joined(comments))
+    return Frame(raw, _joined(data), event, event_id, retry, _joined(comments))
 
 
 def _joined(lines: list[bytes]) -> bytes | None:

@@ -11,10 +11,12 @@ from arno.canon.failure import Failure, Stage
 from arno.canon.request import Request
 from arno.canon.response import Response
 from arno.dialects.base import (
+    BODY_ONLY,
     Envelope,
     Glance,
     Headers,
     Pricer,
+    RequestLine,
     Stamp,
     StreamDecoder,
     StreamEncoder,
@@ -24,15 +26,21 @@ from arno.dialects.chat import answer, envelope, failures, glance, request, rest
 from arno.dialects.chat.chunks import DONE, HEARTBEAT, error_chunk
 from arno.dialects.chat.stream_decode import ChatStreamDecoder
 from arno.dialects.chat.stream_encode import ChatStreamEncoder
+from arno.wire.frame import Framing
 
 
 class ChatDialect:
     """See `arno.dialects.base.Dialect` for what each operation means."""
 
     name = "chat"
-    path = "/chat/completions"
+    framing = Framing.SSE
+    headers: Headers = ()
 
-    def peek(self, body: bytes) -> Envelope:
+    def path(self, model: str, *, stream: bool) -> str:
+        """The same for every model."""
+        return "/chat/completions"
+
+    def peek(self, body: bytes, line: RequestLine = BODY_ONLY) -> Envelope:
         """The envelope of a client's request."""
         return envelope.peek(body)
 
@@ -50,7 +58,7 @@ class ChatDialect:
             body, model=model, contract=contract, ask_usage=ask_usage, members=members
         )
 
-    def decode_request(self, body: bytes) -> Request:
+    def decode_request(self, body: bytes, line: RequestLine = BODY_ONLY) -> Request:
         """A client's request."""
         return request.decode_request(body)
 

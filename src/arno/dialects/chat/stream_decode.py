@@ -62,7 +62,7 @@ from arno.dialects.chat.usage import decode_usage
 from arno.dialects.text import clean
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
-from arno.wire.sse import SSEFrame
+from arno.wire.frame import Frame
 
 DONE = b"[DONE]"
 TEXT, REFUSAL, AUDIO = "text", "refusal", "audio"
@@ -128,7 +128,7 @@ class ChatStreamDecoder:
     def _stage(self) -> Stage:
         return Stage.MID_STREAM if self._output else Stage.BEFORE_OUTPUT
 
-    def feed(self, frame: SSEFrame) -> Batch:
+    def feed(self, frame: Frame) -> Batch:
         """What one frame means; frames after the terminal event mean nothing."""
         if self._ended:
             return Batch(frame, None, ())
@@ -182,14 +182,14 @@ class ChatStreamDecoder:
         self._ended = True
         return Batch(None, None, (StreamError(failure),))
 
-    def _fail(self, frame: SSEFrame | None, document: Json, message: str) -> Batch:
+    def _fail(self, frame: Frame | None, document: Json, message: str) -> Batch:
         self._ended = True
         return Batch(frame, document, (StreamError(self._invalid(message)),))
 
     def _invalid(self, message: str) -> Failure:
         return Failure(FailureKind.INVALID_ANSWER, message, retryable=True, stage=self._stage)
 
-    def _document(self, frame: SSEFrame, document: dict[str, Json]) -> Batch:
+    def _document(self, frame: Frame, document: dict[str, Json]) -> Batch:
         self._regular = True
         error = document.get("error") or (document if frame.event == "error" else None)
         events: list[Event] = []
@@ -465,7 +465,7 @@ class ChatStreamDecoder:
             yield PartDelta(start.index, Slot.ARGUMENTS, waited)
 
 
-def _may_read(frame: SSEFrame, document: Mapping[str, Json], failure: Failure) -> bool:
+def _may_read(frame: Frame, document: Mapping[str, Json], failure: Failure) -> bool:
     """True for an error chunk that clients of this dialect read, and may read, as it is.
 
     They read neither a chunk without choices nor an `event: error` frame; what a host says of the

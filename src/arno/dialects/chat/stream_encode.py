@@ -24,7 +24,7 @@ from arno.canon.events import (
     StreamError,
     UsageUpdate,
 )
-from arno.canon.ext import Json
+from arno.canon.ext import Json, Loss
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.parts import (
     MediaKind,
@@ -63,6 +63,12 @@ class ChatStreamEncoder:
         self._calls_of: dict[int, int] = {}
         self._details: dict[int, int] = {}
         self._told: set[int] = set()
+        self._losses: list[Loss] = []
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What could not be carried so far."""
+        return tuple(self._losses)
 
     def feed(self, events: Sequence[Event]) -> bytes:
         """The frames that say `events`; part ends need no word in this dialect."""
