@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from arno.canon.ext import Json, Loss
+from arno.canon.ext import Ext, Json, Loss, is_empty
 
 MEMBER = "losses"
 MAX_TOLD = 32
 """Losses that an answer names; a request with more of them names the first ones."""
+
+STRUCTURAL = frozenset({"type", "index", "object", "role"})
+"""Members that say what a value is and where it stands, which the canonical value says as well."""
 
 
 def disclosed(losses: Iterable[Loss]) -> list[Json]:
@@ -21,3 +24,27 @@ def disclosed(losses: Iterable[Loss]) -> list[Json]:
     return [
         {"path": path, "action": action, "why": why} for path, action, why in list(found)[:MAX_TOLD]
     ]
+
+
+def foreign(ext: Ext, dialect: str, path: str) -> list[Loss]:
+    """One Loss for each member that other dialects kept in `ext` and `dialect` cannot write.
+
+    path: where the value with this `ext` stands in the canonical request. Members that carry
+    nothing (empty ones, and objects of empty ones) are no loss, nor are a dialect's notes.
+    """
+    return [
+        Loss(f"{path}/{_pointer(key)}", "dropped", f"a member of {name} that {dialect} has not")
+        for name, residue in ext.items()
+        if name != dialect
+        for key, value in residue.items()
+        if not key.startswith("@") and key not in STRUCTURAL and not _says_nothing(value)
+    ]
+
+
+def _says_nothing(value: Json) -> bool:
+    return is_empty(value) or (isinstance(value, dict) and all(map(_says_nothing, value.values())))
+
+
+def _pointer(key: str) -> str:
+    """A key as one step of a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
