@@ -1,12 +1,13 @@
 """The errors of the wire layer, and its public names."""
 
 from arno import wire
-from arno.wire import FrameTooLarge, MalformedJSON, WireError, json
+from arno.wire import FrameTooLarge, MalformedJSON, MalformedMessage, WireError, json
 
 
 def test_every_error_is_a_wire_error() -> None:
     assert issubclass(FrameTooLarge, WireError)
     assert issubclass(MalformedJSON, WireError)
+    assert issubclass(MalformedMessage, WireError)
 
 
 def test_frame_too_large_names_both_sizes() -> None:
@@ -18,12 +19,20 @@ def test_frame_too_large_names_both_sizes() -> None:
 def test_public_names() -> None:
     assert sorted(wire.__all__) == [
         "DEFAULT_LIMIT",
-        "FrameTooLarge",
-        "MalformedJSON",
-        "SSEDecoder",
+        "EventStreamBytesDecoder",
+        "EventStreamDecoder",
+        "FRAMERS",
         "Frame",
+        "FrameTooLarge",
+        "Framer",
+        "Framing",
+        "MEDIA_TYPES",
+        "MalformedJSON",
+        "MalformedMessage",
+        "SSEDecoder",
         "WireError",
         "encode_comment",
+        "encode_message",
         "encode_sse",
     ]
     assert sorted(json.__all__) == ["MAX_DEPTH", "Raw", "canonical", "dumps", "equal", "loads"]

@@ -1,8 +1,9 @@
 """Errors of the wire layer: bytes that no decoder can turn into frames or documents.
 
     WireError
-    ├── FrameTooLarge   one frame outgrew the decoder's limit (behaviour R12)
-    └── MalformedJSON   a document is not JSON that we accept
+    ├── FrameTooLarge     one frame outgrew the decoder's limit (behaviour R12)
+    ├── MalformedMessage  a binary message with a wrong checksum, length or header
+    └── MalformedJSON     a document is not JSON that we accept
 
 These are the upstream's (or a client's) faults, found while reading. Mistakes of our own callers,
 such as an event name with a line break in it, are plain `ValueError`s.
@@ -24,6 +25,10 @@ class FrameTooLarge(WireError):
         super().__init__(f"frame of at least {seen} bytes is over the limit of {limit} bytes")
         self.limit = limit
         self.seen = seen
+
+
+class MalformedMessage(WireError):
+    """A message of a binary event stream is not what it declares to be."""
 
 
 class MalformedJSON(WireError):
