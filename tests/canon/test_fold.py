@@ -100,6 +100,12 @@ def test_a_parts_end_may_add_its_envelope_and_residue() -> None:
     assert part == TextPart(text="a", item=item, ext={"chat": {"a": 1, "b": 2}})
 
 
+def test_a_parts_end_may_tell_who_reads_its_signature() -> None:
+    signed = PartDelta(0, Slot.SIGNATURE, "c2ln")
+    part = part_of(TextPart(text="a"), signed, end=PartEnd(0, format="f-v1"))
+    assert part == TextPart(text="a", signature="c2ln", format="f-v1")
+
+
 def test_logprobs_stay_beside_the_answer() -> None:
     result = fold(
         [

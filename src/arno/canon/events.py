@@ -54,11 +54,15 @@ class PartDelta(msgspec.Struct, frozen=True, tag="part_delta"):
 
 
 class PartEnd(msgspec.Struct, frozen=True, tag="part_end"):
-    """A part is complete."""
+    """A part is complete.
+
+    format: who can read a signature that came as a delta, where the start could not tell.
+    """
 
     index: int
     item: Item | None = None
     ext: Ext = NO_EXT
+    format: str | None = None
 
 
 class UsageUpdate(msgspec.Struct, frozen=True, tag="usage"):

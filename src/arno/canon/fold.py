@@ -76,6 +76,8 @@ class _Building:
         changes: dict[str, Any] = {}
         if event.item is not None:
             changes["item"] = event.item
+        if event.format is not None:
+            changes["format"] = event.format
         if event.ext:
             changes["ext"] = merge_ext(self.part.ext, event.ext)
         if changes:
