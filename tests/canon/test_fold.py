@@ -101,7 +101,7 @@ def test_a_parts_end_may_add_its_envelope_and_residue() -> None:
 
 
 def test_a_parts_end_may_tell_who_reads_its_signature() -> None:
-    signed = PartDelta(0, Slot.SIGNATURE, "c2ln")
+    signed = (Slot.SIGNATURE, "c2ln")
     part = part_of(TextPart(text="a"), signed, end=PartEnd(0, format="f-v1"))
     assert part == TextPart(text="a", signature="c2ln", format="f-v1")
 
