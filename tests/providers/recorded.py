@@ -11,7 +11,9 @@ import msgspec
 
 from arno.dialects import DIALECTS
 from arno.engine.call import Call, Caller
+from arno.engine.origins import MemoryOrigins
 from arno.engine.plan import Plan
+from arno.engine.translation import Translation
 from arno.exchange.machine import DEFAULT_LIMITS, Exchange
 from arno.ledger.settle import NO_PRICES
 from arno.providers import load_catalogue, quirks
@@ -65,7 +67,7 @@ def passed(slug: str, case: Recording) -> Passed:
         body=body,
         created_ns=1_800_000_000_000_000_000,
     )
-    plan = Plan(call, candidate, CHAT, NO_PRICES)
+    plan = Plan(call, candidate, Translation(call, MemoryOrigins()), NO_PRICES)
     request = plan.request(KEY, None)
     sent = quirks.apply(candidate.endpoint.quirks, request.body)
     exchange = plan.exchange(DEFAULT_LIMITS, KEY)

@@ -1,4 +1,4 @@
-"""The table of dialects: one line each."""
+"""The table of dialects: one line each; and the operations beside them that clients may ask for."""
 
 from __future__ import annotations
 
@@ -8,3 +8,21 @@ from arno.dialects.chat import ChatDialect
 DIALECTS: dict[str, Dialect] = {
     "chat": ChatDialect(),
 }
+
+CLIENTS: dict[str, Dialect] = {
+    **DIALECTS,
+}
+"""What a client may speak: every dialect, and operations that are asked in their own shape."""
+
+NATIVE_AT: dict[str, str] = {}
+"""Operations that endpoints of a dialect serve as they are asked: name to dialect."""
+
+
+def is_native(client: str, upstream: str) -> bool:
+    """True if endpoints of dialect `upstream` read what `client` (of `CLIENTS`) asks."""
+    return upstream == NATIVE_AT.get(client, client)
+
+
+def can_serve(client: str, upstream: str) -> bool:
+    """True if endpoints of dialect `upstream` can serve `client`, translated where they must."""
+    return is_native(client, upstream) or client not in NATIVE_AT

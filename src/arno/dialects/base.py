@@ -161,6 +161,8 @@ class Dialect(Protocol):
     name: str
     framing: Framing
     """How its streams are cut into frames."""
+    usage_member: str
+    """The member of a whole answer that holds its usage object."""
     headers: Headers
     """Fields that every request of the dialect needs besides content type and key."""
 

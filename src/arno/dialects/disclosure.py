@@ -18,6 +18,12 @@ STRUCTURAL = frozenset({"type", "index", "object", "role"})
 """Members that say what a value is and where it stands, which the canonical value says as well."""
 
 
+def header_text(losses: Iterable[Loss]) -> str:
+    """Losses as the value of a header: `<path>=<action>`, separated by commas, each once."""
+    told = dict.fromkeys(f"{loss.path}={loss.action}" for loss in losses)
+    return ", ".join(list(told)[:MAX_TOLD])
+
+
 def disclosed(losses: Iterable[Loss]) -> list[Json]:
     """Losses as JSON, each once, at most `MAX_TOLD`."""
     found = dict.fromkeys((loss.path, loss.action, loss.why) for loss in losses)

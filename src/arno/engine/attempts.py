@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
 
-from arno.canon.failure import Failure, FailureKind, Previous, Stage
+from arno.canon.ext import Loss
+from arno.canon.failure import Failure, FailureKind, Previous, RequestError, Stage
+from arno.dialects.disclosure import MAX_TOLD
 from arno.engine.call import Call, Outcome
 from arno.engine.prices import Charger
 from arno.exchange.machine import Seen
@@ -22,8 +26,20 @@ from arno.providers import Candidate
 CLIENT_GONE = 499
 
 
+class Lossy(Protocol):
+    """What may lose something on the way."""
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What was lost so far."""
+        ...
+
+
 class Attempt(msgspec.Struct):
-    """One upstream attempt. Times in seconds of the monotonic clock, started_ns wall clock."""
+    """One upstream attempt. Times in seconds of the monotonic clock, started_ns wall clock.
+
+    way: how the request went there and the answer came back.
+    """
 
     candidate: Candidate
     seen: Seen
@@ -32,6 +48,7 @@ class Attempt(msgspec.Struct):
     started: float
     first_byte: float | None = None
     ended: float | None = None
+    way: Lossy | None = None
 
 
 def state_of(seen: Seen | None, *, cancelled: bool) -> State:
@@ -171,6 +188,7 @@ class Book(msgspec.Struct):
             app_title=call.caller.title,
             user=call.envelope.user,
             session_id=call.envelope.session_id,
+            losses=() if last is None or last.way is None else _told(last.way.losses),
             anomalies=total.anomalies,
             **cost_fields(total),
             **token_fields(seen.usage),
@@ -223,6 +241,17 @@ def _total(charges: list[Charge], *, answered: bool) -> Charge:
     nano = sum(nano for nano, _ in known)
     basis = max((basis for _, basis in known), key=_DOUBT.index)
     return msgspec.structs.replace(last, nano=nano, basis=basis, anomalies=anomalies)
+
+
+def _told(losses: tuple[Loss, ...]) -> tuple[str, ...]:
+    """Losses as the ledger keeps them, each once and bounded."""
+    return tuple(dict.fromkeys(f"{loss.path}: {loss.action}" for loss in losses))[:MAX_TOLD]
+
+
+def refusal(error: RequestError) -> Failure:
+    """The failure of a request that is wrong, or asks for what a candidate cannot be told."""
+    text = error.message if not error.path else f"{error.path}: {error.message}"
+    return Failure(FailureKind.INVALID_REQUEST, text)
 
 
 _DOUBT: tuple[CostBasis, ...] = ("reported", "priced", "estimated", "unpriced")

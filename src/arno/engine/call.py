@@ -6,7 +6,7 @@ from typing import Protocol
 
 import msgspec
 
-from arno.dialects.base import Envelope, Headers
+from arno.dialects.base import BODY_ONLY, Envelope, Headers, RequestLine
 from arno.exchange.driver import Deadlines
 
 
@@ -21,8 +21,9 @@ class Caller(msgspec.Struct, frozen=True, kw_only=True):
 class Call(msgspec.Struct, frozen=True, kw_only=True):
     """One client request. body: as it came; dialect: the client's; created_ns: wall clock.
 
-    forward: request headers that go on to an upstream of the same dialect as they came; deadlines:
-    what the request itself asks for, which may only shorten the operator's.
+    line: what its path says beside the body; forward: request headers that go on to an upstream of
+    the same dialect as they came; deadlines: what the request itself asks for, which may only
+    shorten the operator's; strict: a request that loses anything is refused instead.
     """
 
     generation_id: str
@@ -31,6 +32,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     envelope: Envelope
     body: bytes
     created_ns: int
+    line: RequestLine = BODY_ONLY
+    strict: bool = False
     forward: Headers = ()
     deadlines: Deadlines | None = None
 

@@ -14,14 +14,24 @@ from math import ceil
 
 import msgspec
 
-from arno.canon.failure import Failure, FailureKind, Stage
-from arno.dialects import DIALECTS
+from arno.canon.failure import Failure, FailureKind, RequestError, Stage
+from arno.dialects import CLIENTS, can_serve
 from arno.dialects.base import Dialect, Headers
-from arno.engine.attempts import CLIENT_GONE, FAULT, LEDGER_DOWN, STOPPED, Attempt, Book
+from arno.engine.attempts import (
+    CLIENT_GONE,
+    FAULT,
+    LEDGER_DOWN,
+    STOPPED,
+    Attempt,
+    Book,
+    refusal,
+)
 from arno.engine.call import SHUTTING_DOWN, Call, Downstream, Outcome
 from arno.engine.deadlines import DeadlinesFor, DeadlineTable, Retry, tightened
 from arno.engine.delivery import Delivery, Pace
+from arno.engine.origins import MemoryOrigins, Origins
 from arno.engine.plan import Plan, stamp_for
+from arno.engine.translation import Translation
 from arno.exchange import driver
 from arno.exchange.clock import Clock, LoopClock, pause
 from arno.exchange.driver import Deadlines
@@ -56,7 +66,7 @@ class Engine:
 
     transports: by the catalogue's name for them; upstream_key: the secret of an endpoint by slug;
     deadlines_for: what an attempt at a candidate may take (default: as the settings say); draw:
-    chance, from 0 up to 1, for weights and pauses.
+    chance, from 0 up to 1, for weights and pauses; origins: of reasoning artefacts.
     """
 
     def __init__(
@@ -71,6 +81,7 @@ class Engine:
         settings: EngineSettings = DEFAULTS,
         deadlines_for: DeadlinesFor | None = None,
         draw: Draw = random.random,
+        origins: Origins | None = None,
     ) -> None:
         self.catalogue = catalogue
         self.prices = prices
@@ -81,6 +92,7 @@ class Engine:
         self.settings = settings
         self.deadlines = DeadlineTable(deadlines_for or (lambda _: settings.deadlines))
         self.draw = draw
+        self.origins: Origins = origins or MemoryOrigins()
 
     async def serve(self, call: Call, down: Downstream) -> Outcome:
         """Serve one client request; settles exactly once, also when its task is cancelled."""
@@ -103,7 +115,7 @@ class Engine:
         envelope = call.envelope
         models = (envelope.model, *envelope.models)
         found = choose(models, self.catalogue.candidates_for, envelope.routing, self.draw)
-        return tuple(c for c in found if c.endpoint.dialect == call.dialect)
+        return tuple(c for c in found if can_serve(call.dialect, c.endpoint.dialect))
 
 
 class Generation:
@@ -113,7 +125,8 @@ class Generation:
         self._engine = engine
         self._call = call
         self._down = down
-        self._dialect: Dialect = DIALECTS[call.dialect]
+        self._dialect: Dialect = CLIENTS[call.dialect]
+        self._translation = Translation(call, engine.origins)
         self._settled: Outcome | None = None
         self._task = asyncio.current_task()
         clock = engine.clock
@@ -136,17 +149,33 @@ class Generation:
             await self._refuse(verdict(failures))
 
     async def _round(self, candidates: Sequence[Candidate]) -> list[Failure]:
-        """Try candidates in order; empty once the client has been told how it ended."""
+        """Try candidates in order; empty once the client has been told how it ended.
+
+        A candidate that the request must not be told to (it would lose what it must not) is
+        passed over; if all are, the first one's reason is the failure.
+        """
         failures: list[Failure] = []
+        refusals: list[Failure] = []
         for candidate in candidates[: self._attempts_left()]:
-            failure = await self._attempt(candidate)
+            plan = self._plan(candidate)
+            if isinstance(plan, Failure):
+                refusals.append(plan)
+                continue
+            failure = await self._attempt(candidate, plan)
             if failure is None:
                 return []
             failures.append(failure)
             if self.delivery.output_sent or not may_go_on(failure) or self._is_over():
                 break
             self.delivery.forget()
-        return failures
+        return failures or refusals[:1]
+
+    def _plan(self, candidate: Candidate) -> Plan | Failure:
+        """What an attempt needs, or why there must be none."""
+        try:
+            return Plan(self._call, candidate, self._translation, self._engine.prices)
+        except RequestError as error:
+            return refusal(error)
 
     def _attempts_left(self) -> int:
         return self._engine.settings.max_attempts - len(self.book.attempts)
@@ -202,10 +231,9 @@ class Generation:
         text = "No allowed providers are available for the selected model"
         return Failure(FailureKind.NOT_FOUND, text)
 
-    async def _attempt(self, candidate: Candidate) -> Failure | None:
+    async def _attempt(self, candidate: Candidate, plan: Plan) -> Failure | None:
         """One exchange; None if the client has been told how it ended."""
         engine, clock = self._engine, self._engine.clock
-        plan = Plan(self._call, candidate, self._dialect, engine.prices)
         key = engine.upstream_key(candidate.endpoint.slug)
         exchange = plan.exchange(engine.settings.limits, key)
         attempt = Attempt(
@@ -214,6 +242,7 @@ class Generation:
             plan.charger,
             started_ns=clock.wall_ns(),
             started=clock.monotonic(),
+            way=plan,
         )
         self.book.attempts.append(attempt)
         deadlines = tightened(
@@ -241,6 +270,8 @@ class Generation:
         finally:
             line.close()
             attempt.ended = clock.monotonic()
+            if exchange.seen.artefacts:
+                engine.origins.learn(exchange.seen.artefacts, candidate.endpoint.slug)
         return exchange.seen.failure if not self.delivery.output_sent else None
 
     async def _deliver(self, step: Step, exchange: Exchange, plan: Plan) -> bool:

@@ -1,56 +1,102 @@
-"""What one attempt needs: the request for the upstream, and the exchange that reads its answer."""
+"""What one attempt needs: the request for the upstream, and the exchange that reads its answer.
+
+native       the upstream speaks the client's dialect: the body goes on with a few edits, the
+             answer's frames as they came (a gateway of our contract) or restamped
+translated   it speaks another one: request and answer go through the canonical form
+"""
 
 from __future__ import annotations
 
-from arno.canon.usage import Usage
-from arno.dialects.base import Dialect, Headers, Stamp
+from arno.canon.ext import Loss
+from arno.canon.failure import RequestError
+from arno.dialects import CLIENTS, DIALECTS, is_native
+from arno.dialects.base import Headers, Stamp
+from arno.dialects.disclosure import header_text
 from arno.engine.call import Call
-from arno.engine.prices import Charger
+from arno.engine.prices import Charger, Teller
+from arno.engine.translation import Translation
 from arno.exchange.machine import Exchange, Limits
-from arno.exchange.writers import Encode, Passing, Restamp, Verbatim, Writer
-from arno.ledger.money import format_usd
+from arno.exchange.writers import Encode, Restamp, Verbatim, Writer
 from arno.ledger.price import PriceTable
 from arno.providers import Candidate, quirks
 from arno.transport.base import HttpRequest
 from arno.version import VERSION
 
 USER_AGENT = ("user-agent", f"arno/{VERSION}")
+LOSS_HEADER = "x-arno-loss"
 
 
-def stamp_for(call: Call, candidate: Candidate | None) -> Stamp:
+def stamp_for(call: Call, candidate: Candidate | None, losses: tuple[Loss, ...] = ()) -> Stamp:
     """What the gateway writes into documents of this call."""
     return Stamp(
         id=call.generation_id,
         model=call.envelope.model,
         provider=None if candidate is None else candidate.endpoint.name,
         created=call.created_ns // 1_000_000_000,
+        losses=losses,
     )
 
 
 class Plan:
-    """One call at one candidate."""
+    """One call at one candidate. Raises RequestError where the request must not go there."""
 
     def __init__(
-        self, call: Call, candidate: Candidate, dialect: Dialect, prices: PriceTable
+        self, call: Call, candidate: Candidate, translation: Translation, prices: PriceTable
     ) -> None:
         self._call = call
         self._candidate = candidate
-        self._dialect = dialect
+        self._client = CLIENTS[call.dialect]
+        self._native = is_native(call.dialect, candidate.endpoint.dialect)
+        self._dialect = self._client if self._native else DIALECTS[candidate.endpoint.dialect]
+        self._body, self._lost = self._prepare(translation)
+        if call.strict:
+            _refuse_losses(self._lost)
         self.charger = Charger(candidate, call.created_ns, prices)
-        self._stamp = stamp_for(call, candidate)
+        self._price = Teller(self.charger)
+        self._stamp = stamp_for(call, candidate, self._lost)
+        self._encode: Encode | None = None
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What was lost both ways so far."""
+        return self._lost if self._encode is None else (*self._lost, *self._encode.losses)
+
+    def _prepare(self, translation: Translation) -> tuple[bytes, tuple[Loss, ...]]:
+        """The body for the upstream, and what it does not say of the client's."""
+        endpoint, envelope = self._candidate.endpoint, self._call.envelope
+        losses: tuple[Loss, ...] = ()
+        if not self._native or translation.has_foreign_artefacts(self._candidate):
+            body, losses = translation.body_for(self._candidate)
+        else:
+            upstream_model = self._candidate.upstream_model
+            body = self._dialect.edit_request(
+                self._call.body,
+                model=None if upstream_model == envelope.model else upstream_model,
+                contract=endpoint.contract,
+                ask_usage=envelope.stream and endpoint.stream_usage,
+                members=envelope.members,
+            )
+        if endpoint.quirks:
+            body = quirks.apply(endpoint.quirks, body)
+        return body, losses
 
     def exchange(self, limits: Limits, key: str | None) -> Exchange:
         """The machine that reads the answer and writes the client's bytes; key: as in `request`."""
-        writer = self._writer()
+        writer: Writer
+        passing = None
+        if self._native:
+            writer = passing = self._passing()
+        else:
+            writer = self._encoded(streamed=self._call.envelope.stream)
         return Exchange(
             self._dialect,
             writer,
             streamed=self._call.envelope.stream,
-            spare=self._encode,
+            spare=self._spare,
             finish_optional=self._candidate.endpoint.finish_optional,
             limits=limits,
             secret=key,
-            passing=writer,
+            passing=passing,
         )
 
     def request(self, key: str | None, connect_timeout: float | None) -> HttpRequest:
@@ -58,41 +104,44 @@ class Plan:
 
         connect_timeout: seconds, None for the transport's own.
         """
-        endpoint, envelope = self._candidate.endpoint, self._call.envelope
-        upstream_model = self._candidate.upstream_model
-        body = self._dialect.edit_request(
-            self._call.body,
-            model=None if upstream_model == envelope.model else upstream_model,
-            contract=endpoint.contract,
-            ask_usage=envelope.stream and endpoint.stream_usage,
-            members=envelope.members,
-        )
-        if endpoint.quirks:
-            body = quirks.apply(endpoint.quirks, body)
-        accept = "text/event-stream" if envelope.stream else "application/json"
+        endpoint, streamed = self._candidate.endpoint, self._call.envelope.stream
+        accept = "text/event-stream" if streamed else "application/json"
         headers = [("content-type", "application/json"), ("accept", accept), USER_AGENT]
+        headers += self._dialect.headers
         if key is not None:
             headers.append(("authorization", f"Bearer {key}"))
-        url = endpoint.base_url + self._dialect.path(upstream_model, stream=envelope.stream)
-        fields = (*headers, *self._call.forward)
-        return HttpRequest("POST", url, fields, body, connect_timeout=connect_timeout)
+        if self._native:
+            headers += self._call.forward
+        path = self._dialect.path(self._candidate.upstream_model, stream=streamed)
+        url = endpoint.base_url + path
+        return HttpRequest("POST", url, tuple(headers), self._body, connect_timeout=connect_timeout)
 
     def headers(self, exchange: Exchange) -> Headers:
-        """What the client's response head tells of the upstream."""
-        return (("x-provider-name", exchange.seen.served_by or self._candidate.endpoint.name),)
+        """What the client's response head tells of the upstream, and of what was lost."""
+        served = ("x-provider-name", exchange.seen.served_by or self._candidate.endpoint.name)
+        losses = self.losses
+        return (served, (LOSS_HEADER, header_text(losses))) if losses else (served,)
 
-    def price(self, usage: Usage, served_by: str | None) -> str | None:
-        """Cost of `usage` in USD as plain text, None if no row knows it (a `Pricer`)."""
-        nano = self.charger(usage, served_by).nano
-        return None if nano is None else format_usd(nano)
-
-    def _writer(self) -> Passing:
+    def _passing(self) -> Verbatim | Restamp:
         if self._candidate.endpoint.contract:
             return Verbatim(self._dialect, self._stamp)
         asked = self._call.envelope.include_usage
-        return Restamp(self._dialect, self._stamp, self.price, include_usage=asked)
+        return Restamp(self._dialect, self._stamp, self._price, include_usage=asked)
 
-    def _encode(self) -> Writer:
+    def _spare(self) -> Writer:
         """For a whole answer to a client that asked for a stream."""
+        return self._encode or self._encoded(streamed=True)
+
+    def _encoded(self, *, streamed: bool) -> Encode:
         asked = self._call.envelope.include_usage
-        return Encode(self._dialect, self._stamp, self.price, include_usage=asked)
+        self._encode = Encode(
+            self._client, self._stamp, self._price, include_usage=asked, streamed=streamed
+        )
+        return self._encode
+
+
+def _refuse_losses(losses: tuple[Loss, ...]) -> None:
+    """Raise RequestError for the first member that would be dropped."""
+    for loss in losses:
+        if loss.action == "dropped":
+            raise RequestError(f"{loss.why}, and the request asks for strictness", loss.path)

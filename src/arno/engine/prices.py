@@ -10,7 +10,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 from arno.canon.usage import Usage
-from arno.ledger.money import parse_rate, parse_usd
+from arno.ledger.money import format_usd, parse_rate, parse_usd
 from arno.ledger.price import PriceRow, PriceTable
 from arno.ledger.settle import Charge, settle_cost
 from arno.providers import Candidate, Catalogue, Price
@@ -69,6 +69,22 @@ class Charger:
             self._last = charge(usage, self._candidate, served_by, self._at_ns, self._prices)
             self._usage, self._served_by = usage, served_by
         return self._last
+
+
+class Teller:
+    """What a client is shown of a charge (a `Pricer`); apart from the plan, which holds writers
+    that hold it.
+    """
+
+    __slots__ = ("_charger",)
+
+    def __init__(self, charger: Charger) -> None:
+        self._charger = charger
+
+    def __call__(self, usage: Usage, served_by: str | None) -> str | None:
+        """Cost of `usage` in USD as plain text, None if no row knows it."""
+        nano = self._charger(usage, served_by).nano
+        return None if nano is None else format_usd(nano)
 
 
 def day_of(ns: int) -> str:

@@ -12,8 +12,10 @@ given for every attempt, whatever the upstream does.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from enum import Enum
+from typing import Any
 
 import msgspec
 
@@ -22,6 +24,7 @@ from arno.canon.events import (
     ChoiceEnd,
     Event,
     KeepAlive,
+    PartDelta,
     PartStart,
     ResponseEnd,
     ResponseStart,
@@ -29,6 +32,8 @@ from arno.canon.events import (
     UsageUpdate,
 )
 from arno.canon.failure import Failure, FailureKind, Stage
+from arno.canon.fold import REPLACED
+from arno.canon.parts import ReasoningPart
 from arno.canon.response import FinishReason
 from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
@@ -36,11 +41,13 @@ from arno.dialects.base import Batch, Dialect, Glance, Headers, StreamDecoder
 from arno.exchange.masking import MARK, mask_document, mask_failure, mask_frame
 from arno.exchange.writers import Passing, Writer
 from arno.wire.errors import WireError
-from arno.wire.frame import Frame
-from arno.wire.sse import SSEDecoder
+from arno.wire.frame import Frame, Framer, Framing
+from arno.wire.framing import FRAMERS, MEDIA_TYPES
 
-EVENT_STREAM = "text/event-stream"
 MAX_REFUSAL = 65_536
+MOST_ARTEFACTS = 256
+"""Signatures and sealed reasoning of one answer whose origin is remembered."""
+_ARTEFACT = re.compile(rb"signature|encrypted|redacted")
 MAX_NAME = 256
 """Characters of an id, a model's or a host's name that are kept."""
 
@@ -90,11 +97,13 @@ class Seen(msgspec.Struct):
     output: bool = False
     complete: bool = False
     failure: Failure | None = None
+    artefacts: list[str] = msgspec.field(default_factory=list)
 
 
 class Exchange:
-    """One attempt. streamed: a stream was asked for; spare: makes the writer for a whole answer
-    to that; secret: what the upstream was sent as its key, kept out of what it says of a failure;
+    """One attempt. dialect: the upstream's; streamed: a stream was asked for; spare: makes the
+    writer for a whole answer to that; framing: of the upstream's stream, None as the dialect has
+    it; secret: what the upstream was sent as its key, kept out of what it says of a failure;
     passing: the writer, where nobody asks for the events of a whole answer.
 
     Nothing here refers back to itself, so that an answer of any size is freed when it ends and
@@ -108,6 +117,7 @@ class Exchange:
         *,
         streamed: bool,
         spare: Callable[[], Writer] | None = None,
+        framing: Framing | None = None,
         finish_optional: bool = False,
         limits: Limits = DEFAULT_LIMITS,
         secret: str | None = None,
@@ -123,16 +133,17 @@ class Exchange:
         self._secret = secret
         self._headers: Headers = ()
         self._finish_optional = finish_optional
-        self._made: tuple[SSEDecoder, StreamDecoder] | None = None
+        self._framing = framing or dialect.framing
+        self._made: tuple[Framer, StreamDecoder] | None = None
         self._pieces: list[bytes] = []
         self._size = 0
         self._body = Body.WHOLE
 
-    def _decoders(self) -> tuple[SSEDecoder, StreamDecoder]:
+    def _decoders(self) -> tuple[Framer, StreamDecoder]:
         """Of frames and of documents; a whole answer has neither."""
         if self._made is None:
             decoder = self._dialect.stream_decoder(finish_optional=self._finish_optional)
-            self._made = SSEDecoder(self._limits.frame), decoder
+            self._made = FRAMERS[self._framing](self._limits.frame), decoder
         return self._made
 
     @property
@@ -146,7 +157,7 @@ class Exchange:
         self._headers = headers
         if 300 <= status < 400 or status < 200:
             return self._fail(FailureKind.UNAVAILABLE, f"upstream answered {status}, a redirect")
-        if status < 300 and _is_event_stream(headers):
+        if status < 300 and _is_stream(headers, MEDIA_TYPES[self._framing]):
             self._body = Body.STREAM
             if not self._streamed:
                 return self._fail(
@@ -249,24 +260,44 @@ class Exchange:
 
     def _note(self, event: Event) -> bool:
         """Keep what the ledger and the failover rule need; False for a mere sign of life."""
+        note = _NOTES.get(type(event))
+        if note is not None:
+            note(self, event)
+        return not isinstance(event, KeepAlive)
+
+    def _note_part(self, event: PartStart) -> None:
+        self.seen.output = True
+        self._keep_artefact(event.part.signature)
+        if isinstance(event.part, ReasoningPart):
+            self._keep_artefact(event.part.sealed)
+
+    def _note_delta(self, event: PartDelta) -> None:
+        if event.slot in REPLACED:
+            self._keep_artefact(event.value)
+
+    def _note_usage(self, event: UsageUpdate) -> None:
+        self.seen.usage = event.usage
+
+    def _note_choice(self, event: ChoiceEnd) -> None:
         seen = self.seen
-        if isinstance(event, KeepAlive):
-            return False
-        if isinstance(event, PartStart):
-            seen.output = True
-        elif isinstance(event, UsageUpdate):
-            seen.usage = event.usage
-        elif isinstance(event, ChoiceEnd):
-            if seen.reason is None:
-                seen.reason, seen.native_reason = event.reason, self._name(event.native_reason)
-        elif isinstance(event, ResponseStart):
-            seen.upstream_id, seen.model = self._name(event.id), self._name(event.model)
-            seen.served_by = self._name(event.served_by)
-        elif isinstance(event, ResponseEnd):
-            seen.complete = True
-        elif isinstance(event, StreamError):
-            seen.failure = event.failure
-        return True
+        if seen.reason is None:
+            seen.reason, seen.native_reason = event.reason, self._name(event.native_reason)
+
+    def _note_start(self, event: ResponseStart) -> None:
+        seen = self.seen
+        seen.upstream_id, seen.model = self._name(event.id), self._name(event.model)
+        seen.served_by = self._name(event.served_by)
+
+    def _note_end(self, event: ResponseEnd) -> None:
+        self.seen.complete = True
+
+    def _note_error(self, event: StreamError) -> None:
+        self.seen.failure = event.failure
+
+    def _keep_artefact(self, artefact: str | None) -> None:
+        """Its origin must be known when the client sends it back (R18)."""
+        if artefact and len(self.seen.artefacts) < MOST_ARTEFACTS:
+            self.seen.artefacts.append(artefact)
 
     def _collect(self, chunk: bytes) -> Step:
         self._size += len(chunk)
@@ -288,7 +319,7 @@ class Exchange:
     def _end_whole(self) -> Step:
         body = b"".join(self._pieces)
         self._pieces.clear()
-        if self._passing is not None and not self._streamed:
+        if self._passing is not None and not self._streamed and not _ARTEFACT.search(body):
             glanced = self._dialect.glance(body)
             if glanced is not None:
                 return self._pass(glanced, self._passing)
@@ -315,10 +346,24 @@ class Exchange:
         return Step(writer.glanced(glanced), (), is_alive=True)
 
 
-def _is_event_stream(headers: Headers) -> bool:
+_NOTES: dict[type, Callable[[Exchange, Any], None]] = {
+    PartStart: Exchange._note_part,
+    PartDelta: Exchange._note_delta,
+    UsageUpdate: Exchange._note_usage,
+    ChoiceEnd: Exchange._note_choice,
+    ResponseStart: Exchange._note_start,
+    ResponseEnd: Exchange._note_end,
+    StreamError: Exchange._note_error,
+}
+"""Event to what keeps it; a table of functions, since bound methods would keep every exchange in
+a cycle."""
+
+
+def _is_stream(headers: Headers, media_type: str) -> bool:
+    """True for an answer in frames; event streams are known by their type even if unasked for."""
     for name, value in headers:
         if name == "content-type":
-            return value[: len(EVENT_STREAM)].lower() == EVENT_STREAM
+            return value[: len(media_type)].lower() == media_type
     return False
 
 

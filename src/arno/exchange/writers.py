@@ -2,7 +2,7 @@
 
     Verbatim   the upstream speaks the client's contract: its bytes pass as they came
     Restamp    same dialect, but documents carry our ids, model, provider and cost
-    Encode     another shape (a whole answer for a client that asked for a stream)
+    Encode     another shape: another dialect, or a stream of a whole answer
     Silent     nobody downstream (the agent takes the events)
 
 A writer never says that an answer ended well unless the decoder saw its terminal evidence.
@@ -12,11 +12,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
+import msgspec
+
 from arno.canon.events import PartDelta, ResponseEnd, Slot, StreamError
+from arno.canon.ext import Loss
 from arno.canon.response import Response
 from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
 from arno.dialects.base import Batch, Dialect, Glance, Pricer, Stamp, StreamRestamper
+from arno.dialects.disclosure import MEMBER, disclosed
+from arno.wire import json
 
 
 class Writer(Protocol):
@@ -116,20 +121,62 @@ class Restamp:
 
 
 class Encode:
-    """The answer said anew, as a stream."""
+    """The answer said anew. streamed: as frames, whatever the upstream sent; else as a document.
+
+    losses: what of the answer could not be said so far.
+    """
 
     def __init__(
-        self, dialect: Dialect, stamp: Stamp, pricer: Pricer, *, include_usage: bool
+        self,
+        dialect: Dialect,
+        stamp: Stamp,
+        pricer: Pricer,
+        *,
+        include_usage: bool,
+        streamed: bool = True,
     ) -> None:
-        self._stream = dialect.stream_encoder(stamp, pricer, include_usage=include_usage)
+        self._dialect = dialect
+        self._stamp = stamp
+        self._pricer = pricer
+        self._lost: tuple[Loss, ...] = ()
+        self._stream = (
+            dialect.stream_encoder(stamp, pricer, include_usage=include_usage) if streamed else None
+        )
+
+    @property
+    def losses(self) -> tuple[Loss, ...]:
+        """What could not be said so far."""
+        return self._lost if self._stream is None else self._stream.losses
 
     def batch(self, batch: Batch) -> bytes:
         """The encoded frames."""
-        return self._stream.feed(batch.events)
+        return b"" if self._stream is None else self._stream.feed(batch.events)
 
     def whole(self, body: bytes, response: Response) -> bytes:
-        """The frames that spell the answer."""
-        return self._stream.feed(list(unfold(response)))
+        """The frames or the document that spell the answer."""
+        if self._stream is not None:
+            return self._stream.feed(list(unfold(response)))
+        document, self._lost = self._dialect.encode_response(self._stamped(response))
+        usage = document.get(self._dialect.usage_member)
+        told = disclosed((*self._stamp.losses, *self._lost))
+        if told and isinstance(usage, dict):
+            usage[MEMBER] = told
+        return json.dumps(document)
+
+    def _stamped(self, response: Response) -> Response:
+        """The answer with our id, the model that was asked for, who served it and its cost."""
+        stamp, usage = self._stamp, response.usage
+        if usage is not None and usage.cost is None:
+            cost = self._pricer(usage, response.served_by)
+            usage = msgspec.structs.replace(usage, cost=cost)
+        return msgspec.structs.replace(
+            response,
+            id=stamp.id or response.id,
+            model=stamp.model or response.model,
+            served_by=response.served_by or stamp.provider,
+            created=response.created if response.created is not None else stamp.created,
+            usage=usage,
+        )
 
 
 class Silent:

@@ -34,6 +34,7 @@ class ChatDialect:
 
     name = "chat"
     framing = Framing.SSE
+    usage_member = "usage"
     headers: Headers = ()
 
     def path(self, model: str, *, stream: bool) -> str:

@@ -1,0 +1,90 @@
+"""A client's request in the dialect of an upstream that speaks another one.
+
+The body is decoded once, whatever number of candidates is tried, and encoded once for each
+endpoint and model. What gets lost is told in the client's own words; a request that asks for
+strictness, or for something that must not be lost, is refused at that candidate instead (R13).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+import msgspec
+
+from arno.canon.ext import Loss
+from arno.canon.failure import RequestError
+from arno.canon.request import Request
+from arno.dialects import CLIENTS, DIALECTS
+from arno.dialects.dispositions import client_field, dispose
+from arno.engine.call import Call
+from arno.engine.origins import Origins, without_foreign
+from arno.providers import Candidate
+
+ARTEFACTS = re.compile(rb'signature|encrypted|"thought_?[sS]ignature|redacted')
+"""What stands in every body that sends reasoning artefacts back."""
+
+
+TABLES = {"completions": "chat"}
+"""Operations whose members stand in the table of another dialect."""
+
+
+def private_id(user: str) -> str:
+    """What an upstream is told of an end user's id."""
+    return hashlib.sha256(user.encode()).hexdigest()[:32]
+
+
+class Translation:
+    """One call's request for other dialects, and for another deployment of its own."""
+
+    def __init__(self, call: Call, origins: Origins) -> None:
+        self._call = call
+        self._origins = origins
+        self._request: Request | None = None
+
+    def has_foreign_artefacts(self, candidate: Candidate) -> bool:
+        """True if the request sends back what another endpoint is known to have made."""
+        if not self._origins or ARTEFACTS.search(self._call.body) is None:
+            return False
+        return bool(self.request_for(candidate)[1])
+
+    def request_for(self, candidate: Candidate) -> tuple[Request, tuple[Loss, ...]]:
+        """The request with the model's id there, without what must not go there."""
+        endpoint, request = candidate.endpoint, self._decoded()
+        request = msgspec.structs.replace(
+            request,
+            model=candidate.upstream_model,
+            include_usage=True if request.stream and endpoint.stream_usage else None,
+        )
+        if not endpoint.contract:
+            # The end user's id is the same each time for an upstream, and not readable.
+            user = None if request.user is None else private_id(request.user)
+            request = msgspec.structs.replace(request, routing=None, user=user)
+        return without_foreign(request, self._origins, endpoint.slug)
+
+    def body_for(self, candidate: Candidate) -> tuple[bytes, tuple[Loss, ...]]:
+        """The request as this candidate reads it, and what it does not say of the client's.
+
+        Raises RequestError, its path in the client's words.
+        """
+        client, target = self._call.dialect, candidate.endpoint.dialect
+        table = TABLES.get(client, client)
+        request, lost = self.request_for(candidate)
+        losses = list(lost)
+        if target != client:
+            losses += dispose(table, target, request.ext.get(client, {}))
+            request = msgspec.structs.replace(request, ext={})
+        try:
+            body, more = DIALECTS[target].encode_request(request)
+        except RequestError as error:
+            raise RequestError(error.message, client_field(table, error.path)) from error
+        return body, tuple(
+            msgspec.structs.replace(loss, path=client_field(table, loss.path))
+            for loss in (*losses, *more)
+        )
+
+    def _decoded(self) -> Request:
+        if self._request is None:
+            call = self._call
+            self._request = CLIENTS[call.dialect].decode_request(call.body, call.line)
+        return self._request
