@@ -11,6 +11,9 @@ What a model that is asked for means, the first that fits:
     any other id    `slug/<id there>` at the endpoint of that slug, then the id as it stands at
                     each endpoint of the gateway's own contract; both only where the endpoint's
                     row allows unlisted models
+
+A row may be a variant of another one: the same service in another dialect. Its models have that
+row's names, and `spoken` moves a candidate there for a client of that dialect.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ import msgspec
 
 from arno.providers.environment import Environment, placed, switched_on
 from arno.providers.load import GIVEN, CatalogueError, Facts, Tables, check, read, shipped
-from arno.providers.naming import Names, borrow, spread, unlisted_id
+from arno.providers.naming import Names, borrow, renamed, spread, unlisted_id
 from arno.providers.rows import Endpoint, Model, Price, Row
 
 REPLAY = "replay"
@@ -95,12 +98,21 @@ class Catalogue:
         own = spread(self._facts.prices, self.known, self._names)
         found: dict[tuple[str, str], tuple[Price, ...]] = {}
         for slug, endpoint in self.endpoints.items():
-            rows = own.get(slug, {})
-            if endpoint.price_as is not None:
-                lent, lender = own.get(endpoint.price_as, {}), self.known[endpoint.price_as]
-                rows = {**borrow(lent, lender, endpoint, self._names), **rows}
+            rows = self._priced(self.known[endpoint.family], own)
+            if endpoint.variant_of is not None:
+                rows = {**renamed(rows, slug), **self._priced(endpoint, own)}
             found.update({(slug, model): tuple(group) for model, group in rows.items()})
         return found
+
+    def _priced(
+        self, endpoint: Endpoint, own: Mapping[str, Mapping[str, list[Price]]]
+    ) -> Mapping[str, list[Price]]:
+        """An endpoint's rows by ids here, those of the row that lends it prices included."""
+        rows = own.get(endpoint.slug, {})
+        if endpoint.price_as is None:
+            return rows
+        lent, lender = own.get(endpoint.price_as, {}), self.known[endpoint.price_as]
+        return {**borrow(lent, lender, endpoint, self._names), **rows}
 
     def candidates_for(self, model: str) -> tuple[Candidate, ...]:
         """Who may serve `model`, in order of trial; empty if nobody does."""
@@ -121,11 +133,28 @@ class Catalogue:
         else:
             addressed = None
         for endpoint in self.endpoints.values():
-            if name and endpoint.contract and endpoint.unlisted_models and endpoint != addressed:
+            open_to_all = endpoint.contract and endpoint.unlisted_models
+            if name and open_to_all and endpoint.variant_of is None and endpoint != addressed:
                 yield self._candidate(endpoint, name)
 
     def _candidate(self, endpoint: Endpoint, there: str) -> Candidate:
         return Candidate(endpoint, there, self._names.here(endpoint, there)[0])
+
+    def spoken(self, candidate: Candidate, dialect: str) -> Candidate:
+        """The candidate at the variant of its endpoint that speaks `dialect`, if one is in use.
+
+        It stays where it is if its endpoint speaks the dialect or is a variant itself.
+        """
+        endpoint = candidate.endpoint
+        if endpoint.dialect == dialect or endpoint.variant_of is not None:
+            return candidate
+        variant = self._variants.get((endpoint.slug, dialect))
+        return candidate if variant is None else _at(candidate, variant)
+
+    @cached_property
+    def _variants(self) -> Mapping[tuple[str, str], Endpoint]:
+        rows = self.endpoints.values()
+        return {(row.variant_of, row.dialect): row for row in rows if row.variant_of is not None}
 
     def prices_for(self, endpoint: str, model: str) -> tuple[Price, ...]:
         """The price rows of one model (its id here) at one endpoint in use."""
@@ -233,6 +262,10 @@ class Catalogue:
             rows[model] = _served(known, {**known.served, **recorded})
         facts = msgspec.structs.replace(self._facts, models=tuple(rows.values()))
         return Catalogue(facts, self._in_use)
+
+
+def _at(candidate: Candidate, endpoint: Endpoint) -> Candidate:
+    return msgspec.structs.replace(candidate, endpoint=endpoint)
 
 
 def _is_id(endpoint: Endpoint, rest: str) -> bool:

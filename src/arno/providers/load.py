@@ -15,6 +15,7 @@ import msgspec
 
 from arno.canon.failure import LocalError
 from arno.providers.quirks import QUIRKS
+from arno.providers.roads import ROADS
 from arno.providers.rows import Endpoint, Model, Price, Row
 
 R = TypeVar("R", bound=Row)
@@ -123,9 +124,14 @@ def check(facts: Facts, origin: Origin = SHIPPED) -> None:
     _unique(origin.models, facts.models, lambda row: row.id)
     _unique(origin.prices, facts.prices, _price_key)
     slugs = {row.slug for row in facts.endpoints}
+    primary = {row.slug for row in facts.endpoints if row.variant_of is None}
     for row in facts.endpoints:
         if row.price_as is not None:
             _exists(origin.endpoints, row.slug, "price_as", row.price_as, slugs)
+        if row.variant_of is not None:
+            _exists(origin.endpoints, row.slug, "variant_of", row.variant_of, primary)
+        if row.road is not None:
+            _exists(origin.endpoints, row.slug, "road", row.road, ROADS.keys())
         for quirk in row.quirks:
             _exists(origin.endpoints, row.slug, "quirks", quirk, QUIRKS.keys())
     for model in facts.models:

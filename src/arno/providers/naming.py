@@ -1,7 +1,7 @@
 """The two names of a model at an endpoint: its id here and its id there.
 
 A model that no file lists has a name here too: at an endpoint of the gateway's own contract the id
-there, at any other `slug/<id there>`.
+there, at any other `slug/<id there>`. A variant of a row has its models under that row's slug.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _Group = tuple[int, str]
 
 def unlisted_id(endpoint: Endpoint, there: str) -> str:
     """The id here of a model that no file lists."""
-    return there if endpoint.contract else f"{endpoint.slug}/{there}"
+    return there if endpoint.contract else f"{endpoint.family}/{there}"
 
 
 class Names:
@@ -33,8 +33,8 @@ class Names:
 
     def here(self, endpoint: Endpoint, there: str) -> tuple[str, ...]:
         """The ids here of the models that have the id `there` at an endpoint; at least one."""
-        listed = self._here.get((endpoint.slug, there))
-        return (unlisted_id(endpoint, there),) if listed is None else tuple(listed)
+        listed = self._here.get((endpoint.slug, there)) or self._here.get((endpoint.family, there))
+        return tuple(listed) if listed else (unlisted_id(endpoint, there),)
 
     def there(self, slug: str, name: str) -> str:
         """The id at an endpoint of what a price row calls `name`, an id here or there."""
@@ -80,6 +80,11 @@ def borrow(
         here = _moved(model, lender, borrower, names)
         found[here] = [_renamed(row, borrower.slug, here) for row in rows if not row.estimate]
     return found
+
+
+def renamed(rows: Mapping[str, list[Price]], slug: str) -> dict[str, list[Price]]:
+    """Rows of one endpoint as those of another one that has the same names."""
+    return {model: [_renamed(row, slug, model) for row in group] for model, group in rows.items()}
 
 
 def _moved(model: str, lender: Endpoint, borrower: Endpoint, names: Names) -> str:

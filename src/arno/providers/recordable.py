@@ -1,7 +1,8 @@
 """Hosts that a recorder can stand in front of, and the variables that send their SDKs to it.
 
 `recordable.toml` has what the catalogue does not say. An endpoint of the catalogue is one by
-itself: its slug, the host of its base URL, and the variable of its base URL where it has one.
+itself: its slug, the host of its base URL, and the variable of its base URL where it has one. A
+variant is none (its host is its row's), and neither is an address that has variables.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from arno.providers import templates
 from arno.providers.load import CatalogueError
 from arno.providers.rows import SLUG, Endpoint, Row, is_base_url
 
@@ -38,7 +40,7 @@ class Recordable(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 def recordables(endpoints: Iterable[Endpoint], text: str | None = None) -> tuple[Recordable, ...]:
     """Every host, those of the file first. text: another file's. Raises CatalogueError."""
-    hosts = {row.slug: _of_endpoint(row) for row in endpoints if row.transport == "live"}
+    hosts = {row.slug: _of_endpoint(row) for row in endpoints if _has_host(row)}
     rows: dict[str, Recordable] = {}
     for row in _read(_shipped() if text is None else text):
         known = hosts.pop(row.slug, None)
@@ -49,6 +51,11 @@ def recordables(endpoints: Iterable[Endpoint], text: str | None = None) -> tuple
         variables = {**row.variables, **more}
         rows[row.slug] = msgspec.structs.replace(row, base_url=base_url, variables=variables)
     return (*rows.values(), *hosts.values())
+
+
+def _has_host(row: Endpoint) -> bool:
+    live = row.transport == "live" and row.variant_of is None
+    return live and not templates.variables(row.base_url)
 
 
 def _of_endpoint(endpoint: Endpoint) -> Recordable:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
+from enum import StrEnum
 from typing import Literal
 
 import msgspec
+
+from arno.providers import templates
 
 RATE_TEXT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 """A price: plain decimal text, not negative, at most nine places."""
@@ -19,6 +22,39 @@ RATE_TEXT = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,9})?")
 MOST_WEIGHT = 1_000_000
 
 SLUG = re.compile(r"[a-z0-9]+(?:[-_.][a-z0-9]+)*")
+
+
+_HEADER = re.compile(r"[a-z0-9-]{1,64}")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?")
+_QUERY = re.compile(r"[A-Za-z0-9._~-]+=[A-Za-z0-9._~-]*(?:&[A-Za-z0-9._~-]+=[A-Za-z0-9._~-]*)*")
+_OURS = frozenset(
+    """
+    accept api-key authorization connection content-length content-type cookie expect host
+    keep-alive proxy-authorization proxy-connection te trailer transfer-encoding upgrade user-agent
+    x-amz-date x-amz-security-token x-api-key x-goog-api-key
+    """.split()
+)
+"""Headers that no row may set: those of keys, and those that are made for each request."""
+
+
+class Auth(StrEnum):
+    """How an endpoint is shown who asks.
+
+    The first four put a key into the header of that name; google: a token for a service account
+    or for the machine; aws: a signature (or a bearer key); both need the extra of their name.
+    """
+
+    BEARER = "bearer"
+    X_API_KEY = "x-api-key"
+    API_KEY = "api-key"
+    X_GOOG_API_KEY = "x-goog-api-key"
+    NONE = "none"
+    GOOGLE = "google"
+    AWS = "aws"
+
+
+SIGNED = frozenset({Auth.GOOGLE, Auth.AWS})
+"""Ways that find their credentials themselves, so that a row needs no key."""
 
 
 class Row(
@@ -39,6 +75,14 @@ class Endpoint(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     for a model; unlisted_models: it serves ids that the model file does not list, see
     `arno.providers.catalogue`; estimate_as: its name in the package that estimates come from;
     quirks: names of the functions in `arno.providers.quirks` that a request goes through.
+
+    auth: how it is shown the key; headers: what else every request there says; road: name of the
+    way in `arno.providers.roads` by which the dialect's requests get there, None for the dialect's
+    own; query: behind every path, such as "api-version=1"; multiple_choices: a request may ask for
+    several answers (n > 1); region, project, resource: values of the variables in its address, see
+    `arno.providers.templates`; field_env: the variables that may hold them; switch_env: variables
+    that switch it on besides its key's; variant_of: the slug of the row that is the same service
+    with the same models in another dialect, under whose names they go.
     """
 
     slug: str
@@ -57,6 +101,17 @@ class Endpoint(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
     estimate_as: str | None = None
     quirks: tuple[str, ...] = ()
     supported_parameters: tuple[str, ...] = ()
+    auth: Auth = Auth.BEARER
+    headers: Mapping[str, str] = {}
+    road: str | None = None
+    query: str | None = None
+    multiple_choices: bool = False
+    region: str | None = None
+    project: str | None = None
+    resource: str | None = None
+    field_env: Mapping[str, tuple[str, ...]] = {}
+    switch_env: tuple[str, ...] = ()
+    variant_of: str | None = None
 
     def __post_init__(self) -> None:
         if not SLUG.fullmatch(self.slug):
@@ -65,6 +120,19 @@ class Endpoint(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError(
                 f"base_url must be an http(s) URL without a slash at its end: {self.base_url!r}"
             )
+        templates.sample(self.base_url)
+        for name, field in templates.FIELDS.items():
+            value = getattr(self, name)
+            if value is not None and not field.holds(value):
+                raise ValueError(f"{name}: expected {field.expects}")
+        for name, value in self.headers.items():
+            if not is_header(name, value):
+                raise ValueError(f"the header {name!r} cannot be set by a row")
+        if self.query is not None and not is_query(self.query):
+            raise ValueError(f"query must be like 'name=value': {self.query!r}")
+        strange = sorted(self.field_env.keys() - templates.FIELDS.keys())
+        if strange:
+            raise ValueError(f"field_env names {strange[0]!r}, which is no field of an address")
 
     @property
     def key_names(self) -> tuple[str, ...]:
@@ -73,10 +141,31 @@ class Endpoint(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
             return ()
         return (self.key_env,) if isinstance(self.key_env, str) else self.key_env
 
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The fields of its address that have no value yet; no request can be sent before."""
+        return tuple(n for n in templates.variables(self.base_url) if getattr(self, n) is None)
+
+    @property
+    def family(self) -> str:
+        """The slug under which its models are named: its own, or that of the same service."""
+        return self.variant_of or self.slug
+
 
 def is_base_url(text: str) -> bool:
     """Whether paths can be put behind `text`."""
     return text.startswith(("https://", "http://")) and not text.endswith("/")
+
+
+def is_header(name: str, value: str) -> bool:
+    """Whether a row may set a header: a name in lower case that is not ours, printable ASCII."""
+    allowed = _HEADER.fullmatch(name) and name not in _OURS
+    return bool(allowed and _HEADER_VALUE.fullmatch(value))
+
+
+def is_query(text: str) -> bool:
+    """Whether `text` is a plain query: names and values without escapes."""
+    return _QUERY.fullmatch(text) is not None
 
 
 class Architecture(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
