@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 def report(name: str, outcome: Outcome, seconds: float) -> str:
     """One line for a check that passed; for one that failed, its findings below that line."""
     state = "ok" if outcome.passed else "FAILED"
-    head = f"{name:<10} {state:<6} {seconds:5.1f} s  {outcome.note}".rstrip()
+    head = f"{name:<12} {state:<6} {seconds:5.1f} s  {outcome.note}".rstrip()
     return "\n".join([head, *(f"    {problem}" for problem in outcome.problems)])
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from checks.changelog import check_changelog
+from checks.dispositions import check_dispositions
 from checks.docs import check_docs
 from checks.layers import check_layers
 from checks.outcome import Check
@@ -20,6 +21,7 @@ CHECKS: Mapping[str, Check] = {
     "sizes": check_sizes,
     "waivers": check_waivers,
     "words": check_words,
+    "dispositions": check_dispositions,
     "packages": check_packages,
     "changelog": check_changelog,
     "docs": check_docs,

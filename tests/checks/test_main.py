@@ -11,12 +11,12 @@ LONG = {"src/arno/a.py": "x = 1\n" * 601}
 
 
 def test_a_check_that_passes_is_one_line():
-    assert report("sizes", Outcome(note="a note"), 1.234) == "sizes      ok       1.2 s  a note"
+    assert report("sizes", Outcome(note="a note"), 1.234) == "sizes        ok       1.2 s  a note"
 
 
 def test_findings_stand_below_the_line():
     lines = report("sizes", Outcome(("one", "two")), 0.0).splitlines()
-    assert lines == ["sizes      FAILED   0.0 s", "    one", "    two"]
+    assert lines == ["sizes        FAILED   0.0 s", "    one", "    two"]
 
 
 @pytest.mark.parametrize(
