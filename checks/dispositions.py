@@ -43,7 +43,7 @@ def fields_of(document: Mapping[str, Any], table: Table, prefix: str = "") -> It
                 yield from fields_of(known, table, f"{name}[].")
 
 
-def _only_told(item: Any, table: Table, prefix: str) -> dict[str, Any]:
+def _only_told(item: object, table: Table, prefix: str) -> dict[str, Any]:
     """Of an element of a conversation only what the table speaks of: it is content."""
     if not isinstance(item, dict):
         return {}

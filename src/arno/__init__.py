@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from arno.canon.failure import Failure, LocalError
     from arno.canon.parts import MediaPart, TextPart
     from arno.canon.request import Message, Role
+    from arno.dialects.translate import Translation, TranslationError, translate
 
 __version__ = VERSION
 
@@ -60,8 +61,11 @@ __all__ = [
     "Tool",
     "ToolCall",
     "ToolResult",
+    "Translation",
+    "TranslationError",
     "__version__",
     "tool",
+    "translate",
     "user",
 ]
 
@@ -72,6 +76,9 @@ _HOMES: Mapping[str, str] = {
     "Message": "arno.canon.request",
     "Role": "arno.canon.request",
     "TextPart": "arno.canon.parts",
+    "Translation": "arno.dialects.translate",
+    "TranslationError": "arno.dialects.translate",
+    "translate": "arno.dialects.translate",
 }
 """Where a name lives; the others live in `arno.agent`."""
 

@@ -19,7 +19,7 @@ FRONT_DOOR = {
     *("Agent", "Failure", "HttpModel", "IncompleteAnswer", "LocalError", "MediaPart", "Message"),
     *("ModelError", "Role", "RunError", "RunFinished", "RunResult", "StepFinished", "StepLimit"),
     *("StepStarted", "TextDelta", "TextPart", "Tool", "ToolCall", "ToolResult", "__version__"),
-    *("tool", "user"),
+    *("Translation", "TranslationError", "tool", "translate", "user"),
 }
 
 

@@ -27,6 +27,7 @@ VERBS: dict[str, str] = {
     "replay": "a server that answers from cassettes",
     "record": "a recorder between a program and its upstreams",
     "run": "ask a model, with tools, and print the answer as it arrives",
+    "translate": "tell a request, an answer or a stream of one dialect in another",
 }
 
 EXTRA_HINT = "this command needs the gateway extra: pip install 'arno[gateway]'"
