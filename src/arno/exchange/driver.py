@@ -38,6 +38,7 @@ KINDS: dict[ErrorKind, FailureKind] = {
     ErrorKind.PROTOCOL: FailureKind.INVALID_ANSWER,
     ErrorKind.TIMEOUT: FailureKind.TIMEOUT,
     ErrorKind.UNMATCHED: FailureKind.UNMATCHED,
+    ErrorKind.SIGN: FailureKind.AUTHENTICATION,
 }
 
 MESSAGES: dict[ErrorKind, str] = {
@@ -48,12 +49,14 @@ MESSAGES: dict[ErrorKind, str] = {
     ErrorKind.CUT: "the upstream's answer broke off before its end",
     ErrorKind.PROTOCOL: "the upstream's answer is no valid HTTP",
     ErrorKind.TIMEOUT: "the upstream took too long",
+    ErrorKind.SIGN: "the gateway has no valid credentials for this upstream",
 }
 """What a client may read; a replay's own words (unmatched) are for the client."""
 
 CODES: dict[ErrorKind, str] = {
     ErrorKind.CONNECT_TIMEOUT: "connect_deadline",
     ErrorKind.BUSY: "upstream_busy",
+    ErrorKind.SIGN: "no_credentials",
 }
 """Stable words for what else only the message tells; deadlines name themselves (R11)."""
 

@@ -16,6 +16,12 @@ KEY_HEADERS: Mapping[Auth, tuple[str, str]] = {
 """The header of each way that a key alone is enough for, and what stands before the key."""
 
 
+METADATA_HOST = "metadata.google.internal"
+METADATA_PATH = "/computeMetadata/v1/instance/service-accounts/default/token"
+METADATA_HEADERS: Headers = (("metadata-flavor", "Google"),)
+"""Where a machine of that cloud asks for its own token, and what the question must say."""
+
+
 def key_headers(auth: Auth, key: str | None) -> Headers:
     """The header with a key; nothing without one, and where a signer must do it."""
     if key is None or auth not in KEY_HEADERS:

@@ -14,6 +14,7 @@ client write).
              protocol         what came is not HTTP/1.1, or breaks a limit
              timeout          a deadline of the caller passed
              unmatched        a replay has no recorded answer for this request
+             sign             no credentials for the request could be had; nothing of it left
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ class ErrorKind(StrEnum):
     PROTOCOL = "protocol"
     TIMEOUT = "timeout"
     UNMATCHED = "unmatched"
+    SIGN = "sign"
 
 
 class TransportError(Exception):
