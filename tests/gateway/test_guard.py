@@ -179,7 +179,7 @@ def test_cors_is_there_when_it_is_switched_on():
         reply = post(url, ASK, {"Authorization": f"Bearer {KEY}"})
         assert reply.headers["access-control-allow-origin"] == "*"
         assert reply.headers["access-control-expose-headers"] == (
-            "X-Generation-Id,X-Provider-Name,X-Failed-Attempts"
+            "X-Generation-Id,X-Provider-Name,X-Failed-Attempts,X-Arno-Loss"
         )
         refused = post(url, ASK, {"Origin": "https://app.example"})
         assert (refused.status, refused.headers["access-control-allow-origin"]) == (401, "*")

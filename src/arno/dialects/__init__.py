@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from arno.dialects.base import Dialect
 from arno.dialects.chat import ChatDialect
+from arno.dialects.chat.completions import CompletionsDialect
+from arno.dialects.chat.embeddings import EmbeddingsOperation
 
 DIALECTS: dict[str, Dialect] = {
     "chat": ChatDialect(),
@@ -11,10 +13,12 @@ DIALECTS: dict[str, Dialect] = {
 
 CLIENTS: dict[str, Dialect] = {
     **DIALECTS,
+    "completions": CompletionsDialect(),
+    "embeddings": EmbeddingsOperation(),
 }
 """What a client may speak: every dialect, and operations that are asked in their own shape."""
 
-NATIVE_AT: dict[str, str] = {}
+NATIVE_AT: dict[str, str] = {"embeddings": "chat"}
 """Operations that endpoints of a dialect serve as they are asked: name to dialect."""
 
 

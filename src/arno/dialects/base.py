@@ -236,6 +236,13 @@ class Dialect(Protocol):
         """HTTP status and error document for a failure before any output."""
         ...
 
+    def encode_refusal(self, status: int, message: str, reason: str) -> Json:
+        """The error document for a request that the gateway itself does not serve.
+
+        status: the HTTP status it goes with (400 to 503); reason: our stable word for why.
+        """
+        ...
+
     def stream_decoder(self, *, finish_optional: bool = False) -> StreamDecoder:
         """A decoder for one stream. finish_optional: `[DONE]` alone is terminal evidence."""
         ...

@@ -15,7 +15,7 @@ from math import ceil
 import msgspec
 
 from arno.canon.failure import Failure, FailureKind, RequestError, Stage
-from arno.dialects import CLIENTS, can_serve
+from arno.dialects import CLIENTS, NATIVE_AT, can_serve
 from arno.dialects.base import Dialect, Headers
 from arno.engine.attempts import (
     CLIENT_GONE,
@@ -43,6 +43,7 @@ from arno.routing.candidates import Draw, choose
 from arno.routing.failover import may_go_on
 from arno.routing.verdict import verdict
 from arno.transport.base import Transport
+from arno.transport.signing import Signer, Signing
 from arno.wire import json
 
 
@@ -66,7 +67,8 @@ class Engine:
 
     transports: by the catalogue's name for them; upstream_key: the secret of an endpoint by slug;
     deadlines_for: what an attempt at a candidate may take (default: as the settings say); draw:
-    chance, from 0 up to 1, for weights and pauses; origins: of reasoning artefacts.
+    chance, from 0 up to 1, for weights and pauses; origins: of reasoning artefacts;
+    signers: of endpoints whose requests need more than a key in a header, by slug.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class Engine:
         deadlines_for: DeadlinesFor | None = None,
         draw: Draw = random.random,
         origins: Origins | None = None,
+        signers: Mapping[str, Signer] | None = None,
     ) -> None:
         self.catalogue = catalogue
         self.prices = prices
@@ -92,7 +95,8 @@ class Engine:
         self.settings = settings
         self.deadlines = DeadlineTable(deadlines_for or (lambda _: settings.deadlines))
         self.draw = draw
-        self.origins: Origins = origins or MemoryOrigins()
+        self.origins: Origins = MemoryOrigins() if origins is None else origins
+        self.signers = signers or {}
 
     async def serve(self, call: Call, down: Downstream) -> Outcome:
         """Serve one client request; settles exactly once, also when its task is cancelled."""
@@ -115,7 +119,15 @@ class Engine:
         envelope = call.envelope
         models = (envelope.model, *envelope.models)
         found = choose(models, self.catalogue.candidates_for, envelope.routing, self.draw)
-        return tuple(c for c in found if can_serve(call.dialect, c.endpoint.dialect))
+        wanted = NATIVE_AT.get(call.dialect, call.dialect)
+        placed = [self.catalogue.spoken(candidate, wanted) for candidate in found]
+        several = envelope.choices > 1
+        return tuple(
+            c
+            for c in placed
+            if can_serve(call.dialect, c.endpoint.dialect)
+            and (not several or c.endpoint.contract or c.endpoint.multiple_choices)
+        )
 
 
 class Generation:
@@ -228,14 +240,22 @@ class Generation:
         if not any(known):
             text = f"{envelope.model} is not a valid model ID"
             return Failure(FailureKind.INVALID_REQUEST, text)
+        if envelope.choices > 1:
+            text = "n: no provider of this model gives more than one answer"
+            return Failure(FailureKind.INVALID_REQUEST, text)
         text = "No allowed providers are available for the selected model"
         return Failure(FailureKind.NOT_FOUND, text)
 
     async def _attempt(self, candidate: Candidate, plan: Plan) -> Failure | None:
         """One exchange; None if the client has been told how it ended."""
         engine, clock = self._engine, self._engine.clock
-        key = engine.upstream_key(candidate.endpoint.slug)
-        exchange = plan.exchange(engine.settings.limits, key)
+        slug, transport = candidate.endpoint.slug, engine.transports[candidate.endpoint.transport]
+        signer = engine.signers.get(slug)
+        if signer is None:
+            key = secret = engine.upstream_key(slug)
+        else:
+            key, secret, transport = None, signer.secret, Signing(transport, signer)
+        exchange = plan.exchange(engine.settings.limits, secret)
         attempt = Attempt(
             candidate,
             exchange.seen,
@@ -251,7 +271,7 @@ class Generation:
             clock.monotonic() - self.book.started,
         )
         line = driver.Attempt(
-            engine.transports[candidate.endpoint.transport],
+            transport,
             plan.request(key, deadlines.connect),
             exchange,
             deadlines=deadlines,

@@ -18,12 +18,14 @@ from arno.engine.translation import Translation
 from arno.exchange.machine import Exchange, Limits
 from arno.exchange.writers import Encode, Restamp, Verbatim, Writer
 from arno.ledger.price import PriceTable
-from arno.providers import Candidate, quirks
+from arno.providers import Candidate, quirks, roads
+from arno.providers.auth import key_headers
 from arno.transport.base import HttpRequest
 from arno.version import VERSION
 
 USER_AGENT = ("user-agent", f"arno/{VERSION}")
 LOSS_HEADER = "x-arno-loss"
+FORWARD = "the header means something to the dialect of the request only"
 
 
 def stamp_for(call: Call, candidate: Candidate | None, losses: tuple[Loss, ...] = ()) -> Stamp:
@@ -48,7 +50,15 @@ class Plan:
         self._client = CLIENTS[call.dialect]
         self._native = is_native(call.dialect, candidate.endpoint.dialect)
         self._dialect = self._client if self._native else DIALECTS[candidate.endpoint.dialect]
-        self._body, self._lost = self._prepare(translation)
+        body, self._lost = self._prepare(translation)
+        self._carried = roads.carry(
+            candidate.endpoint,
+            self._dialect,
+            body,
+            model=candidate.upstream_model,
+            stream=call.envelope.stream,
+            forward=call.forward if self._native else (),
+        )
         if call.strict:
             _refuse_losses(self._lost)
         self.charger = Charger(candidate, call.created_ns, prices)
@@ -78,6 +88,8 @@ class Plan:
             )
         if endpoint.quirks:
             body = quirks.apply(endpoint.quirks, body)
+        if not self._native:
+            losses += tuple(Loss(name, "dropped", FORWARD) for name, _ in self._call.forward)
         return body, losses
 
     def exchange(self, limits: Limits, key: str | None) -> Exchange:
@@ -93,6 +105,7 @@ class Plan:
             writer,
             streamed=self._call.envelope.stream,
             spare=self._spare,
+            framing=self._carried.framing,
             finish_optional=self._candidate.endpoint.finish_optional,
             limits=limits,
             secret=key,
@@ -100,21 +113,14 @@ class Plan:
         )
 
     def request(self, key: str | None, connect_timeout: float | None) -> HttpRequest:
-        """The upstream's request; key: the endpoint's secret, None if it needs none.
+        """The upstream's request; key: the endpoint's secret, None if it needs none or if a signer
+        shows it.
 
         connect_timeout: seconds, None for the transport's own.
         """
-        endpoint, streamed = self._candidate.endpoint, self._call.envelope.stream
-        accept = "text/event-stream" if streamed else "application/json"
-        headers = [("content-type", "application/json"), ("accept", accept), USER_AGENT]
-        headers += self._dialect.headers
-        if key is not None:
-            headers.append(("authorization", f"Bearer {key}"))
-        if self._native:
-            headers += self._call.forward
-        path = self._dialect.path(self._candidate.upstream_model, stream=streamed)
-        url = endpoint.base_url + path
-        return HttpRequest("POST", url, tuple(headers), self._body, connect_timeout=connect_timeout)
+        sent = self._carried
+        headers = (*sent.headers, USER_AGENT, *key_headers(self._candidate.endpoint.auth, key))
+        return HttpRequest("POST", sent.url, headers, sent.body, connect_timeout=connect_timeout)
 
     def headers(self, exchange: Exchange) -> Headers:
         """What the client's response head tells of the upstream, and of what was lost."""

@@ -29,6 +29,9 @@ TABLES = {"completions": "chat"}
 """Operations whose members stand in the table of another dialect."""
 
 
+WRAPPED = "a request that is wrapped as another has no such member"
+
+
 def private_id(user: str) -> str:
     """What an upstream is told of an end user's id."""
     return hashlib.sha256(user.encode()).hexdigest()[:32]
@@ -72,7 +75,11 @@ class Translation:
         request, lost = self.request_for(candidate)
         losses = list(lost)
         if target != client:
-            losses += dispose(table, target, request.ext.get(client, {}))
+            residue = request.ext.get(client, {})
+            if client in TABLES:
+                losses += [Loss(name, "dropped", WRAPPED) for name in residue]
+            else:
+                losses += dispose(client, target, residue)
             request = msgspec.structs.replace(request, ext={})
         try:
             body, more = DIALECTS[target].encode_request(request)

@@ -340,7 +340,7 @@ class Exchange:
         seen = self.seen
         seen.upstream_id, seen.model = self._name(glanced.id), self._name(glanced.model)
         seen.served_by = self._name(glanced.served_by)
-        seen.usage, seen.reason = glanced.usage, glanced.reasons[0]
+        seen.usage, seen.reason = glanced.usage, next(iter(glanced.reasons), None)
         seen.native_reason = self._name(glanced.native_reason)
         seen.output = seen.complete = True
         return Step(writer.glanced(glanced), (), is_alive=True)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from arno.dialects import DIALECTS
-from arno.dialects.base import Dialect
+from arno.dialects import CLIENTS
 from arno.engine.prices import price_table
 from arno.exchange.masking import MARK
 from arno.gateway import guard
@@ -27,7 +26,7 @@ from arno.gateway.asgi import (
 from arno.gateway.body import drop_rest
 from arno.gateway.clock import Clock
 from arno.gateway.core import Engine, Gateway
-from arno.gateway.errors import ClientGone, Refusal, envelope
+from arno.gateway.errors import ClientGone, Refusal
 from arno.gateway.inflight import Inflight
 from arno.gateway.keys import LOCAL, KeyRing
 from arno.gateway.log import Facts, RequestLog
@@ -38,14 +37,18 @@ from arno.providers import Catalogue
 
 CORS_FIELDS: RawHeaders = (
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"X-Generation-Id,X-Provider-Name,X-Failed-Attempts"),
+    (
+        b"access-control-expose-headers",
+        b"X-Generation-Id,X-Provider-Name,X-Failed-Attempts,X-Arno-Loss",
+    ),
 )
 _PREFLIGHT = (
     ("access-control-allow-methods", "GET, POST, OPTIONS"),
     (
         "access-control-allow-headers",
         "authorization, content-type, x-api-key, http-referer, x-title, x-openrouter-title, "
-        "x-openrouter-categories, x-session-id, x-arno-deadlines",
+        "x-openrouter-categories, x-session-id, x-arno-deadlines, x-arno-strict, x-goog-api-key, "
+        "anthropic-version, anthropic-beta, anthropic-dangerous-direct-browser-access",
     ),
     ("access-control-max-age", "86400"),
 )
@@ -122,6 +125,8 @@ class GatewayApp:
         if found is None:
             raise Refusal(404, "There is nothing at this path", "unknown_path")
         methods, request.params = found
+        first = next(iter(methods.values()))
+        request.dialect = CLIENTS[first.dialect]
         if request.method == "OPTIONS" and self._common:
             return None
         route = methods.get("GET" if request.method == "HEAD" else request.method)
@@ -141,11 +146,14 @@ class GatewayApp:
             request.key_id = LOCAL
         elif access is Access.KEY:
             keys = self.gateway.keys
-            request.key_id = keys.authenticate(request.headers, request.repeated)
+            named = () if route.keys is None else route.keys(request)
+            request.key_id = keys.authenticate(request.headers, request.repeated, named)
+        if route.line is not None:
+            request.line = route.line(request)
         return await route.handler(self.gateway, request)
 
     async def _refuse(self, request: Inbound, refusal: Refusal) -> Facts:
-        document = envelope(refusal.status, refusal.message, refusal.reason)
+        document = request.dialect.encode_refusal(refusal.status, refusal.message, refusal.reason)
         reply = Reply(refusal.status, document, refusal.headers)
         unread = refusal.status in _UNREAD
         await send_reply(request, reply, last=not unread)
@@ -158,7 +166,7 @@ class GatewayApp:
     async def _mask(self, request: Inbound, error: Exception) -> Facts:
         """A bug of ours: its text goes to the log only."""
         self.gateway.log.bug(wall_ns=self.gateway.clock.wall_ns(), generation_id=None, error=error)
-        document = envelope(500, "Internal error of the gateway", "bug")
+        document = request.dialect.encode_refusal(500, "Internal error of the gateway", "bug")
         await send_reply(request, Reply(500, document))
         return Facts(status=500, state="error", reason="bug")
 
@@ -185,7 +193,6 @@ def create_app(
     catalogue: Catalogue,
     sink: Sink,
     *,
-    dialect: Dialect | None = None,
     keys: KeyRing | None = None,
     clock: Clock | None = None,
     log: RequestLog | None = None,
@@ -193,8 +200,8 @@ def create_app(
 ) -> GatewayApp:
     """The gateway's application. Raises SettingsError for settings that must not be run.
 
-    dialect: of the chat endpoint; keys: client keys, None or empty: this machine only; log: closed
-    with the app; closers: what to close after the last request (the sink is the caller's).
+    keys: client keys, None or empty: this machine only; log: closed with the app; closers: what to
+    close after the last request (the sink is the caller's).
     """
     ring = keys if keys is not None else KeyRing(())
     check_exposure(settings, has_keys=bool(ring))
@@ -205,7 +212,6 @@ def create_app(
         prices=price_table(catalogue),
         sink=sink,
         keys=ring,
-        dialect=dialect or DIALECTS["chat"],
         clock=clock or Clock(),
         inflight=Inflight(),
         log=log or RequestLog(),

@@ -14,7 +14,8 @@ from urllib.parse import parse_qs
 import msgspec
 
 from arno.canon.ext import Json
-from arno.dialects.base import Headers
+from arno.dialects import CLIENTS
+from arno.dialects.base import BODY_ONLY, Dialect, Headers, RequestLine
 from arno.engine.call import Outcome
 from arno.gateway.errors import Refusal
 from arno.wire import json
@@ -55,7 +56,8 @@ class Inbound(msgspec.Struct, kw_only=True, eq=False):
     """One client request whose head has come.
 
     headers: first value by lower-case name; repeated: names that came more than once; params: what
-    stood in the route's placeholders; key_id: the caller, None until the request is let in.
+    stood in the route's placeholders; dialect and line: the route's, see `arno.gateway.routes`;
+    key_id: the caller, None until the request is let in.
     """
 
     method: str
@@ -69,6 +71,8 @@ class Inbound(msgspec.Struct, kw_only=True, eq=False):
     on_gone: OnGone | None = None
     common: RawHeaders = ()
     params: tuple[str, ...] = ()
+    dialect: Dialect = CLIENTS["chat"]
+    line: RequestLine = BODY_ONLY
     key_id: str | None = None
 
 

@@ -10,7 +10,6 @@ from typing import Protocol
 
 import msgspec
 
-from arno.dialects.base import Dialect
 from arno.engine.call import Call, Downstream, Outcome
 from arno.gateway.clock import Clock
 from arno.gateway.inflight import Inflight
@@ -43,7 +42,6 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     prices: PriceTable
     sink: Sink
     keys: KeyRing
-    dialect: Dialect
     clock: Clock
     inflight: Inflight
     log: RequestLog

@@ -1,7 +1,6 @@
-"""Errors of the gateway itself, in the contract's shape.
+"""Errors of the gateway itself; the caller's dialect says how they are told.
 
-Serves openrouter-api 4.8: one envelope, the HTTP status equals `error.code`, a stable machine word
-in `metadata.error_type`, a finer one of our own in `metadata.reason`; never `"error": null`.
+`envelope` is the contract's shape, for where no dialect is known.
 
     Refusal        a request that the gateway does not serve (LocalError family)
     ClientGone     the client closed the connection before its request was complete
@@ -10,26 +9,12 @@ in `metadata.error_type`, a finer one of our own in `metadata.reason`; never `"e
 
 from __future__ import annotations
 
-from arno.canon.ext import Json
 from arno.canon.failure import LocalError
 from arno.dialects.base import Headers
+from arno.dialects.chat.refusal import ERROR_TYPES
+from arno.dialects.chat.refusal import encode_refusal as envelope
 
-ERROR_TYPES: dict[int, str] = {
-    400: "invalid_request",
-    401: "authentication",
-    403: "permission_denied",
-    404: "not_found",
-    405: "invalid_request",
-    408: "timeout",
-    413: "payload_too_large",
-    414: "invalid_request",
-    415: "invalid_request",
-    421: "invalid_request",
-    431: "invalid_request",
-    500: "server",
-    503: "server",
-}
-"""The contract's error_type for every status that the gateway answers by itself."""
+__all__ = ["ERROR_TYPES", "ClientGone", "Refusal", "SettingsError", "envelope"]
 
 
 class Refusal(LocalError):
@@ -49,9 +34,3 @@ class ClientGone(LocalError):
 
 class SettingsError(LocalError):
     """Settings that must not be run; the message says what to change."""
-
-
-def envelope(status: int, message: str, reason: str) -> dict[str, Json]:
-    """The error document of a status in `ERROR_TYPES`."""
-    metadata = {"error_type": ERROR_TYPES[status], "reason": reason}
-    return {"error": {"code": status, "message": message, "metadata": metadata}}

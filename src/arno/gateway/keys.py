@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from arno.gateway.errors import Refusal, SettingsError
@@ -20,6 +20,10 @@ MIN_LENGTH = 16
 MAX_LENGTH = 512
 LOCAL = "local"
 """The key id of callers where no keys exist (loopback only)."""
+
+PLAIN_FIELDS = (b"x-api-key", b"x-goog-api-key")
+"""Headers that hold a key alone, as SDKs of some dialects send it."""
+_FIELDS = frozenset({b"authorization", *PLAIN_FIELDS})
 
 _ENTRY = re.compile(r"(?:(?P<name>[A-Za-z0-9_.-]{1,64}):)?(?P<key>[!-~]*)")
 _LOOKUP = 8
@@ -64,17 +68,28 @@ class KeyRing:
             return None
         return known[1]
 
-    def authenticate(self, headers: Mapping[bytes, bytes], repeated: frozenset[bytes]) -> str:
+    def authenticate(
+        self,
+        headers: Mapping[bytes, bytes],
+        repeated: frozenset[bytes],
+        named: Sequence[bytes] = (),
+    ) -> str:
         """The key id of a request. Raises Refusal (400 ambiguous, 401 in one constant shape).
 
-        headers: first value by lower-case name; repeated: names that came more than once.
+        headers: first value by lower-case name; repeated: names that came more than once; named:
+        keys that stood in the query, where the caller's dialect puts them there.
         """
-        if repeated & {b"authorization", b"x-api-key"}:
+        if repeated & _FIELDS:
             raise _ambiguous()
-        bearer, plain = _bearer(headers.get(b"authorization")), headers.get(b"x-api-key")
-        if bearer is not None and plain is not None and not hmac.compare_digest(bearer, plain):
+        bearer = _bearer(headers.get(b"authorization"))
+        given = [
+            value
+            for value in (bearer, *map(headers.get, PLAIN_FIELDS), *named)
+            if value is not None
+        ]
+        credential = given[0] if given else None
+        if any(not hmac.compare_digest(credential or b"", other) for other in given[1:]):
             raise _ambiguous()
-        credential = bearer if bearer is not None else plain
         found = self.key_id(credential) if credential else None
         if found is None:
             raise Refusal(401, "No valid API key was given", "invalid_key", _CHALLENGE)

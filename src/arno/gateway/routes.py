@@ -6,17 +6,21 @@ rebuilt from other parts, and a route without an entry in `POLICY` is closed (de
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from enum import Enum
 
 import msgspec
 
-from arno.gateway import account_api, catalogue_api, chat, health
+from arno.dialects.base import RequestLine
+from arno.gateway import account_api, catalogue_api, gemini_api, health, inference
 from arno.gateway.asgi import Inbound, Reply, send_reply
 from arno.gateway.core import Gateway
 from arno.gateway.log import Facts
 
 PREFIXES = ("/api/v1", "/v1")
+
+_REST = re.compile(r"\{\w+\*\}")
 
 Answer = Callable[[Gateway, Inbound], Awaitable[Reply]]
 Handler = Callable[[Gateway, Inbound], Awaitable[Facts]]
@@ -30,13 +34,19 @@ class Access(Enum):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """One operation. path: segments in braces match any one segment; quiet: not logged."""
+    """One operation. path: segments in braces match any one segment, `{name*}` any rest between
+    what stands before and behind it; quiet: not logged; dialect: the caller's, in which errors are
+    told; line: what the path says of the request; keys: keys that may stand in the query.
+    """
 
     name: str
     method: str
     path: str
     handler: Handler
     quiet: bool = False
+    dialect: str = "chat"
+    line: Callable[[Inbound], RequestLine] | None = None
+    keys: Callable[[Inbound], tuple[bytes, ...]] | None = None
 
 
 def _answering(answer: Answer) -> Handler:
@@ -51,7 +61,7 @@ def _answering(answer: Answer) -> Handler:
 
 
 _OPERATIONS: tuple[tuple[str, str, str, Handler], ...] = (
-    ("chat.completions", "POST", "/chat/completions", chat.complete),
+    ("chat.completions", "POST", "/chat/completions", inference.complete),
     ("models", "GET", "/models", _answering(catalogue_api.models)),
     (
         "models.endpoints",
@@ -64,6 +74,21 @@ _OPERATIONS: tuple[tuple[str, str, str, Handler], ...] = (
     ("auth.key", "GET", "/auth/key", _answering(account_api.key)),
 )
 
+INFERENCE: tuple[tuple[str, str, str], ...] = (
+    ("responses", "/responses", "responses"),
+    ("messages", "/messages", "messages"),
+    ("completions", "/completions", "completions"),
+    ("embeddings", "/embeddings", "embeddings"),
+)
+"""Operations that the engine serves: name, path, the caller's dialect."""
+
+GEMINI_PREFIXES = ("/api/v1", "/v1", "/api/v1beta", "/v1beta")
+
+_GEMINI: tuple[tuple[str, str, Callable[[Inbound], RequestLine]], ...] = (
+    ("generate_content", "generateContent", gemini_api.whole_line),
+    ("stream_generate_content", "streamGenerateContent", gemini_api.stream_line),
+)
+
 ROUTES: tuple[Route, ...] = (
     Route("health.live", "GET", "/healthz", _answering(health.live), quiet=True),
     Route("health.ready", "GET", "/readyz", _answering(health.ready), quiet=True),
@@ -72,12 +97,36 @@ ROUTES: tuple[Route, ...] = (
         for prefix in PREFIXES
         for name, method, path, handler in _OPERATIONS
     ),
+    *(
+        Route(name, "POST", prefix + path, inference.complete, dialect=dialect)
+        for prefix in PREFIXES
+        for name, path, dialect in INFERENCE
+    ),
+    *(
+        Route(
+            name,
+            "POST",
+            f"{prefix}/models/{{model*}}:{verb}",
+            gemini_api.generate,
+            dialect="gemini",
+            line=line,
+            keys=gemini_api.keys_in_query,
+        )
+        for prefix in GEMINI_PREFIXES
+        for name, verb, line in _GEMINI
+    ),
 )
 
 POLICY: dict[str, Access] = {
     "health.live": Access.OPEN,
     "health.ready": Access.OPEN,
     "chat.completions": Access.KEY,
+    "responses": Access.KEY,
+    "messages": Access.KEY,
+    "completions": Access.KEY,
+    "embeddings": Access.KEY,
+    "generate_content": Access.KEY,
+    "stream_generate_content": Access.KEY,
     "models": Access.OPEN,
     "models.endpoints": Access.OPEN,
     "generation": Access.KEY,
@@ -92,12 +141,16 @@ class Table:
     def __init__(self, routes: tuple[Route, ...]) -> None:
         self._fixed: dict[str, dict[str, Route]] = {}
         self._open: list[tuple[list[str], dict[str, Route]]] = []
+        self._between: dict[tuple[str, str], dict[str, Route]] = {}
         for route in routes:
             self._methods(route)[route.method] = route
 
     def _methods(self, route: Route) -> dict[str, Route]:
         if "{" not in route.path:
             return self._fixed.setdefault(route.path, {})
+        if (rest := _REST.search(route.path)) is not None:
+            ends = (route.path[: rest.start()], route.path[rest.end() :])
+            return self._between.setdefault(ends, {})
         segments = route.path.split("/")
         for known, methods in self._open:
             if known == segments:
@@ -115,6 +168,10 @@ class Table:
             params = _fill(pattern, segments)
             if params is not None:
                 return methods, params
+        for (start, end), methods in self._between.items():
+            middle = len(path) - len(start) - len(end)
+            if middle > 0 and path.startswith(start) and path.endswith(end):
+                return methods, (path[len(start) : len(start) + middle],)
         return None
 
 

@@ -17,6 +17,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     refused body is still read, so that the client sees the answer. stall_s: how long a client may
     leave its answer unread. grace_s: how long open streams
     may go on after the first signal. cors: let web pages of any origin call (only with keys).
+    strict: a request that would lose anything on its way to another dialect is refused.
     """
 
     host: str = "127.0.0.1"
@@ -31,6 +32,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     grace_s: float = 30.0
     keep_alive_s: int = 75
     cors: bool = False
+    strict: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

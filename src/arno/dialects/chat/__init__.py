@@ -24,6 +24,7 @@ from arno.dialects.base import (
 )
 from arno.dialects.chat import answer, envelope, failures, glance, request, restamp
 from arno.dialects.chat.chunks import DONE, HEARTBEAT, error_chunk
+from arno.dialects.chat.refusal import encode_refusal
 from arno.dialects.chat.stream_decode import ChatStreamDecoder
 from arno.dialects.chat.stream_encode import ChatStreamEncoder
 from arno.wire.frame import Framing
@@ -96,6 +97,10 @@ class ChatDialect:
     def encode_failure(self, failure: Failure, provider: str | None = None) -> tuple[int, Json]:
         """Status and document for a failure before any output."""
         return failures.encode_failure(failure, provider)
+
+    def encode_refusal(self, status: int, message: str, reason: str) -> Json:
+        """The contract's error envelope."""
+        return encode_refusal(status, message, reason)
 
     def stream_decoder(self, *, finish_optional: bool = False) -> StreamDecoder:
         """A decoder for one stream."""

@@ -1,4 +1,6 @@
-"""The hot path: `POST /chat/completions`, from the client's bytes to the engine and back.
+"""The hot path: a request for inference, from the client's bytes to the engine and back.
+
+The caller's dialect is the route's; everything that is said to the client is said in it.
 
 Serves architecture 4.1 and 4.2, R8 (headers), R10 (cancellation), R12 (back-pressure, in
 `asgi.AsgiDownstream`), R21 (errors in the caller's dialect) and R38 (the end of a cut stream). One
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
@@ -17,12 +20,12 @@ import msgspec
 from arno.canon.failure import Failure, FailureKind, RequestError, Stage
 from arno.dialects.base import Envelope, Stamp
 from arno.engine.call import Call, Caller
-from arno.gateway.asgi import AsgiDownstream, Inbound, Reply, send_reply
+from arno.gateway.asgi import AsgiDownstream, Inbound, RawHeaders, Reply, Send, send_reply
 from arno.gateway.body import read_body
 from arno.gateway.clock import generation_id
 from arno.gateway.core import Gateway
 from arno.gateway.deadlines import asked_deadlines
-from arno.gateway.errors import envelope as error_envelope
+from arno.gateway.errors import Refusal
 from arno.gateway.inflight import Flight, Stop
 from arno.gateway.log import Facts, facts_of
 from arno.ledger.entry import State
@@ -33,6 +36,8 @@ RETRY_AFTER_S = 5
 STATUS_OF = {Stop.CLIENT_GONE: 499, Stop.SHUTTING_DOWN: 503, "bug": 500}
 """Status in the log for an answer that was stopped before its head."""
 
+Wrap = Callable[[Send, RawHeaders, Callable[[], None]], AsgiDownstream]
+
 _LAST_WORDS_S = 2.0
 """How long the end of a cut answer may wait for a slow client."""
 
@@ -40,6 +45,8 @@ _MAX_ATTRIBUTION = 512
 
 _USERINFO = re.compile(r"\A((?:[A-Za-z][A-Za-z0-9+.-]*:)?//)?[^/]*@")
 """Of an address: what stands before the host and may be a password."""
+
+STRICT_HEADER = b"x-arno-strict"
 
 FORWARDED = (b"anthropic-beta", b"openai-beta", b"x-anthropic-beta")
 """Request headers that go on to an upstream as they came (R14); all others stay here."""
@@ -56,17 +63,20 @@ BUG = Failure(
 )
 
 
-async def complete(gateway: Gateway, request: Inbound) -> Facts:
-    """Answer one inference request. Raises Refusal and ClientGone before anything was sent."""
+async def complete(gateway: Gateway, request: Inbound, wrap: Wrap = AsgiDownstream) -> Facts:
+    """Answer one inference request. Raises Refusal and ClientGone before anything was sent.
+
+    wrap: makes the client's side of the answer.
+    """
     if gateway.inflight.draining:
         return await _refuse(gateway, request, SHUTDOWN, "shutting_down")
     settings = gateway.settings
     body = await read_body(request, settings.max_body, settings.body_deadline_s)
     try:
-        envelope = gateway.dialect.peek(body)
+        envelope = request.dialect.peek(body, request.line)
     except RequestError as error:
         return await _refuse(gateway, request, _invalid(error), "invalid_request")
-    return await _serve(gateway, request, _call(gateway, request, envelope, body))
+    return await _serve(gateway, request, _call(gateway, request, envelope, body), wrap)
 
 
 def _invalid(error: RequestError) -> Failure:
@@ -76,7 +86,7 @@ def _invalid(error: RequestError) -> Failure:
 
 async def _refuse(gateway: Gateway, request: Inbound, failure: Failure, reason: str) -> Facts:
     """Answer with a failure of the gateway itself, in the caller's dialect."""
-    status, document = gateway.dialect.encode_failure(failure)
+    status, document = request.dialect.encode_failure(failure)
     wait = failure.retry_after
     headers = () if wait is None else (("retry-after", f"{wait:g}"),)
     await send_reply(request, Reply(status, document, headers))
@@ -92,7 +102,9 @@ def _call(gateway: Gateway, request: Inbound, envelope: Envelope, body: bytes) -
             referer=_page(_attribution(request, b"http-referer", b"referer")),
             title=_bounded(_attribution(request, b"x-openrouter-title", b"x-title")),
         ),
-        dialect=gateway.dialect.name,
+        dialect=request.dialect.name,
+        line=request.line,
+        strict=gateway.settings.strict or asks_for_strictness(request),
         envelope=envelope,
         body=body,
         created_ns=now,
@@ -103,6 +115,16 @@ def _call(gateway: Gateway, request: Inbound, envelope: Envelope, body: bytes) -
             if (value := request.headers.get(name)) is not None
         ),
     )
+
+
+def asks_for_strictness(request: Inbound) -> bool:
+    """Whether the request is to be refused rather than to lose anything. Raises Refusal."""
+    value = request.headers.get(STRICT_HEADER)
+    if value is None or value.lower() in (b"false", b"0"):
+        return False
+    if value.lower() not in (b"true", b"1"):
+        raise Refusal(400, "X-Arno-Strict must be true or false", "invalid_header")
+    return True
 
 
 def _attribution(request: Inbound, *names: bytes) -> str | None:
@@ -125,13 +147,13 @@ def _page(address: str | None) -> str | None:
     return _bounded(_USERINFO.sub(r"\1", re.split("[?#]", address, maxsplit=1)[0]))
 
 
-async def _serve(gateway: Gateway, request: Inbound, call: Call) -> Facts:
+async def _serve(gateway: Gateway, request: Inbound, call: Call, wrap: Wrap) -> Facts:
     """Run the engine in this task; it is cancelled when the client leaves or we shut down."""
     own = ((b"x-generation-id", call.generation_id.encode()), *request.common)
     flight = gateway.inflight.enter()
     # The server reports a disconnect as soon as the answer is out, while the engine still reads
     # the rest of the upstream's: an ended answer cannot be cancelled.
-    down = AsgiDownstream(request.send, own, flight.settle)
+    down = wrap(request.send, own, flight.settle)
     flight.watch(request)
     try:
         facts = await _run(gateway, call, down, flight)
@@ -195,23 +217,23 @@ async def _finish(
             if down.status is None:
                 await _answer_late(gateway, request, call, failure)
             elif down.streaming:
-                await _end_stream(gateway, call, down, failure)
+                await _end_stream(request, call, down, failure)
 
 
 async def _answer_late(gateway: Gateway, request: Inbound, call: Call, failure: Failure) -> None:
     """Nothing was sent yet: an ordinary error with its status."""
     headers = [("x-generation-id", call.generation_id)]
     if failure is BUG:
-        status, document = 500, error_envelope(500, failure.message, "bug")
+        status, document = 500, request.dialect.encode_refusal(500, failure.message, "bug")
     else:
-        status, document = gateway.dialect.encode_failure(failure)
+        status, document = request.dialect.encode_failure(failure)
         headers.append(("retry-after", str(RETRY_AFTER_S)))
     await send_reply(request, Reply(status, document, tuple(headers)))
 
 
-async def _end_stream(gateway: Gateway, call: Call, down: AsgiDownstream, failure: Failure) -> None:
+async def _end_stream(request: Inbound, call: Call, down: AsgiDownstream, failure: Failure) -> None:
     """Close the frame that may stand half written, then say that the stream failed."""
     stamp = Stamp(id=call.generation_id, model=call.envelope.model)
     gap = b"" if not down.tail or down.tail.endswith((b"\n\n", b"\r\n\r\n")) else b"\n\n"
-    await down.body(gap + gateway.dialect.stream_failure(failure, stamp))
+    await down.body(gap + request.dialect.stream_failure(failure, stamp))
     await down.end()
