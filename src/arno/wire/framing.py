@@ -7,12 +7,14 @@ from typing import Final
 
 from arno.wire.eventstream import EventStreamBytesDecoder, EventStreamDecoder
 from arno.wire.frame import Framer, Framing
+from arno.wire.json_array import JSONArrayDecoder
 from arno.wire.sse import SSEDecoder
 
 FRAMERS: Final[Mapping[Framing, Callable[[int], Framer]]] = {
     Framing.SSE: SSEDecoder,
     Framing.EVENT_STREAM: EventStreamDecoder,
     Framing.EVENT_STREAM_BYTES: EventStreamBytesDecoder,
+    Framing.JSON_ARRAY: JSONArrayDecoder,
 }
 """Framing to what makes a framer for one body; its argument is the largest frame in bytes."""
 
