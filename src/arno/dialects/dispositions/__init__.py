@@ -116,7 +116,7 @@ def client_field(client: str, path: str, members: Container[str] = ()) -> str:
         names = places.get(general[:length])
         if names:
             name = next((name for name in names if _top(name) in members), names[0])
-            return _numbered(name, steps[:length]) + _words(_below(steps[length:]))
+            return _numbered(name, steps[:length]) + _words(_below(steps, length))
     return _words(steps).removeprefix(".")
 
 
@@ -132,9 +132,10 @@ def _numbered(name: str, steps: tuple[str, ...]) -> str:
     return name.replace("[]", "")
 
 
-def _below(steps: tuple[str, ...]) -> tuple[str, ...]:
-    """What to add to a field's name; how a message is cut into parts is not the client's word."""
-    return () if steps[:1] == ("parts",) else steps
+def _below(steps: tuple[str, ...], length: int) -> tuple[str, ...]:
+    """What to add to a field's name. How messages are counted and cut into parts is ours."""
+    ours = steps[:length] == ("messages",) or "parts" in steps[length:]
+    return () if ours else steps[length:]
 
 
 def _words(steps: tuple[str, ...]) -> str:
