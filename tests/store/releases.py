@@ -4,12 +4,12 @@ import shutil
 
 from arno.store.migrate import MIGRATIONS
 
-SECOND = """
+NEXT = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade():
@@ -22,5 +22,5 @@ def next_release(tmp_path, then="pass"):
     """The migrations of a release that adds a column (and then does something else)."""
     folder = tmp_path / "50% more migrations"
     shutil.copytree(MIGRATIONS, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "versions" / "v0002_region.py").write_text(SECOND.format(then=then))
+    (folder / "versions" / "v0003_region.py").write_text(NEXT.format(then=then))
     return folder

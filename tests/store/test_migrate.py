@@ -69,7 +69,7 @@ def test_migrations_and_todays_tables_are_equal(tmp_path):
     bring_up_to_date(fresh)
     # A target that is not the current one goes through the migrations from the first.
     bring_up_to_date(
-        migrated, "0002", next_release(tmp_path, 'op.drop_column("generation", "region")')
+        migrated, "0003", next_release(tmp_path, 'op.drop_column("generation", "region")')
     )
     assert described(migrated) == described(fresh)
     for engine in (fresh, migrated):
@@ -90,17 +90,17 @@ def test_an_older_version_is_brought_up_to_date_with_its_rows(engine, tmp_path):
     bring_up_to_date(engine)
     with engine.begin() as connection:
         rows.insert(connection, [record(1)])
-    bring_up_to_date(engine, "0002", next_release(tmp_path))
-    assert version_of(engine) == "0002"
+    bring_up_to_date(engine, "0003", next_release(tmp_path))
+    assert version_of(engine) == "0003"
     assert "region" in columns(engine)
     with engine.connect() as connection:
         assert rows.generation(connection, "gen-1", "key") == record(1)
 
 
 def test_a_newer_schema_is_used_as_it_is(engine, tmp_path):
-    bring_up_to_date(engine, "0002", next_release(tmp_path))
+    bring_up_to_date(engine, "0003", next_release(tmp_path))
     bring_up_to_date(engine)
-    assert version_of(engine) == "0002"
+    assert version_of(engine) == "0003"
     with engine.begin() as connection:
         rows.insert(connection, [record(1)])
         assert rows.recent(connection, 1) == (record(1),)
@@ -112,9 +112,9 @@ def test_a_failed_migration_leaves_the_old_schema_usable(engine, tmp_path):
         rows.insert(connection, [record(1)])
     before = columns(engine)
     broken = next_release(tmp_path, 'op.execute("INSERT INTO nowhere VALUES (1)")')
-    with pytest.raises(MigrationError, match=r"could not be brought to version 0002.*nowhere"):
-        bring_up_to_date(engine, "0002", broken)
-    assert (columns(engine), version_of(engine)) == (before, "0001")
+    with pytest.raises(MigrationError, match=r"could not be brought to version 0003.*nowhere"):
+        bring_up_to_date(engine, "0003", broken)
+    assert (columns(engine), version_of(engine)) == (before, SCHEMA_VERSION)
     with engine.begin() as connection:
         rows.insert(connection, [record(2)])
         assert rows.recent(connection, 5) == (record(2), record(1))
@@ -153,7 +153,9 @@ def test_several_may_start_on_an_empty_database_at_once(tmp_path):
         thread.join()
     assert problems == []
     stored = sqlite3.connect(tmp_path / "ledger.db")
-    assert stored.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+    assert stored.execute("SELECT version_num FROM alembic_version").fetchall() == [
+        (SCHEMA_VERSION,)
+    ]
     stored.close()
 
 

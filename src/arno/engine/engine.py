@@ -154,6 +154,11 @@ class Generation:
             return
         if self._call.envelope.stream:
             self.delivery.start()
+        try:
+            await self._translation.recall()
+        except RequestError as error:
+            await self._refuse(refusal(error))
+            return
         number, failures = 0, await self._round(candidates)
         while failures and await self._pause(failures, number := number + 1):
             failures = await self._round(candidates)

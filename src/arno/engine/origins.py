@@ -7,9 +7,11 @@ dialects, which carry an artefact only where its format is their own.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
@@ -17,9 +19,13 @@ import msgspec
 from arno.canon.ext import Loss
 from arno.canon.parts import Part, ReasoningPart
 from arno.canon.request import Message, Request
+from arno.ledger.ports import SinkError
 
 MOST_KNOWN = 100_000
 """Artefacts whose origin is kept in memory: 32 bytes of hash each and a shared name."""
+
+RECALL_S = 0.25
+"""How long the store may take to tell origins."""
 
 WHY = "a reasoning artefact goes back only to the endpoint that made it"
 
@@ -39,21 +45,47 @@ class Origins(Protocol):
         """The slug of the endpoint that made it, None if that is not known."""
         ...
 
+    async def recall(self, artefacts: Iterable[str]) -> None:
+        """Get what is known elsewhere of these, so that `of` can tell."""
+        ...
+
+
+class Kept(Protocol):
+    """Where origins are kept beyond one process; digests are hex text.
+
+    `write` does not wait; `read` does, and is not called on the event loop.
+    """
+
+    def write(self, digests: Iterable[str], endpoint: str) -> None:
+        """Remember that `endpoint` made these."""
+        ...
+
+    def read(self, digests: Iterable[str]) -> Mapping[str, str]:
+        """Those that are known, with their endpoints. Raises SinkError."""
+        ...
+
 
 class MemoryOrigins:
     """The origins of the latest artefacts, in this process."""
 
-    def __init__(self, most: int = MOST_KNOWN) -> None:
+    def __init__(self, kept: Kept | None = None, most: int = MOST_KNOWN) -> None:
+        """kept: what is known beyond this process."""
+        self._kept = kept
         self._most = most
-        self._known: OrderedDict[bytes, str] = OrderedDict()
+        self._known: OrderedDict[str, str] = OrderedDict()
 
     def __bool__(self) -> bool:
-        return bool(self._known)
+        return self._kept is not None or bool(self._known)
 
     def learn(self, artefacts: Iterable[str], endpoint: str) -> None:
         """Keep that `endpoint` made these; the oldest ones are forgotten first."""
-        for artefact in artefacts:
-            self._known[digest(artefact)] = endpoint
+        new = [name for name in map(digest, artefacts) if self._known.get(name) != endpoint]
+        self._put(dict.fromkeys(new, endpoint))
+        if self._kept is not None and new:
+            self._kept.write(new, endpoint)
+
+    def _put(self, origins: Mapping[str, str]) -> None:
+        self._known.update(origins)
         while len(self._known) > self._most:
             self._known.popitem(last=False)
 
@@ -61,10 +93,19 @@ class MemoryOrigins:
         """The slug of the endpoint that made it."""
         return self._known.get(digest(artefact))
 
+    async def recall(self, artefacts: Iterable[str]) -> None:
+        """Ask what is kept, for a bounded time; without an answer they are unknown."""
+        unknown = [name for name in map(digest, artefacts) if name not in self._known]
+        if self._kept is None or not unknown:
+            return
+        with suppress(SinkError, TimeoutError):
+            async with asyncio.timeout(RECALL_S):
+                self._put(await asyncio.to_thread(self._kept.read, unknown))
 
-def digest(artefact: str) -> bytes:
-    """What is kept of an artefact."""
-    return hashlib.sha256(artefact.encode(errors="surrogatepass")).digest()
+
+def digest(artefact: str) -> str:
+    """What is kept of an artefact: its SHA-256 in hex."""
+    return hashlib.sha256(artefact.encode(errors="surrogatepass")).hexdigest()
 
 
 def artefacts_of(part: Part) -> list[str]:

@@ -18,7 +18,7 @@ from arno.canon.request import Request
 from arno.dialects import CLIENTS, DIALECTS
 from arno.dialects.dispositions import client_field, dispose
 from arno.engine.call import Call
-from arno.engine.origins import Origins, without_foreign
+from arno.engine.origins import Origins, artefacts_of, without_foreign
 from arno.providers import Candidate
 
 ARTEFACTS = re.compile(rb'signature|encrypted|"thought_?[sS]ignature|redacted')
@@ -44,6 +44,12 @@ class Translation:
         self._call = call
         self._origins = origins
         self._request: Request | None = None
+
+    async def recall(self) -> None:
+        """Find out where the artefacts of the request come from, if it holds any."""
+        if self._origins and ARTEFACTS.search(self._call.body) is not None:
+            parts = (part for message in self._decoded().messages for part in message.parts)
+            await self._origins.recall([text for part in parts for text in artefacts_of(part)])
 
     def has_foreign_artefacts(self, candidate: Candidate) -> bool:
         """True if the request sends back what another endpoint is known to have made."""

@@ -95,6 +95,33 @@ class Sink(Protocol):
         """How the sink is, without asking the store."""
 
 
+class KeptAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """An answer that a later request may name as its previous one.
+
+    id: the generation's; items: the conversation up to and including it, document: the answer, both
+    JSON text.
+    """
+
+    id: str
+    key_id: str
+    created_at_ms: int
+    items: bytes
+    document: bytes
+
+
+class Answers(Protocol):
+    """Where kept answers are; every call may wait, so none is made on the event loop."""
+
+    def keep(self, answer: KeptAnswer) -> None:
+        """Keep one; on return others can read it. Raises StoreUnavailable."""
+
+    def find(self, answer_id: str, key_id: str) -> KeptAnswer | None:
+        """The answer with this id within a key. Raises StoreUnavailable."""
+
+    def drop(self, answer_id: str, key_id: str) -> bool:
+        """Forget one; False if there was none. Raises StoreUnavailable."""
+
+
 class Reservation(msgspec.Struct, frozen=True):
     """What is set aside for one generation before it is dispatched, in nano-USD."""
 

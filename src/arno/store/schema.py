@@ -1,4 +1,4 @@
-"""The tables of the ledger: one row per generation, one per exchange.
+"""The tables: one row per generation, one per exchange; kept answers, origins of artefacts.
 
 Serves architecture 4.6. Columns carry the names of the entry fields; a test holds both, and the
 migrations, equal. Amounts are integer nano-USD, times integer ms; lists are JSON text.
@@ -18,7 +18,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = "0001"
+SCHEMA_VERSION = "0002"
 """The revision of `migrations/` that this code needs; revisions are numbered and only add."""
 
 METADATA = MetaData()
@@ -97,6 +97,29 @@ EXCHANGE = Table(
     Column("cost_basis", String, nullable=False),
     Column("first_byte_ms", BigInteger),
 )
+
+ANSWER = Table(
+    "answer",
+    METADATA,
+    Column("id", String, primary_key=True),
+    Column("key_id", String, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Column("items", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    Index("answer_by_time", "created_at_ms"),
+)
+"""Answers that a later request may name as its previous one: the whole conversation up to it as
+JSON items, and the answer itself. Kept only where the operator has switched it on."""
+
+ARTEFACT = Table(
+    "artefact",
+    METADATA,
+    Column("digest", String, primary_key=True),
+    Column("endpoint", String, nullable=False),
+    Column("created_at_ms", BigInteger, nullable=False),
+    Index("artefact_by_time", "created_at_ms"),
+)
+"""Which endpoint made a reasoning artefact, by the SHA-256 of it (hex)."""
 
 VERSION = Table(
     "alembic_version",

@@ -20,10 +20,12 @@ from sqlalchemy import Connection
 from arno.ledger.entry import LedgerRecord
 from arno.ledger.ports import Health, Totals
 from arno.store import rows
+from arno.store.answers import StoredAnswers
 from arno.store.choose import age, best, is_named
 from arno.store.database import open_engine, snapshot
 from arno.store.journal import SEGMENT_BYTES, Journal
 from arno.store.migrate import bring_up_to_date
+from arno.store.origins import StoredOrigins
 from arno.store.writer import Writer
 
 CLOSE_WAIT_S = 10.0
@@ -75,6 +77,8 @@ class StoreSink:
             raise
         self._writer = Writer(self._journal, self._engine)
         self._writer.start()
+        self.answers = StoredAnswers(self._engine)
+        self.origins = StoredOrigins(self._engine)
 
     def __enter__(self) -> Self:
         return self
@@ -168,6 +172,7 @@ class StoreSink:
 
     def close(self, timeout_s: float = CLOSE_WAIT_S) -> bool:
         """Apply what is left and stop; False if records stay behind, in the journal."""
+        self.origins.close()
         if not self._writer.stop(timeout_s):
             # Its files stay open and locked for the thread that still uses them.
             return False
