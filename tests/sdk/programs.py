@@ -47,8 +47,8 @@ def once(folder, name, build):
     return place
 
 
-def node_command(folder):
-    """The command of the npm client's program."""
+def node_command(folder, program="client.mjs"):
+    """The command of one of the npm clients' programs."""
     node = find("node").program
     path = os.pathsep.join([str(Path(node).parent), os.environ.get("PATH", "")])
     npm = shutil.which("npm", path=path)
@@ -57,7 +57,7 @@ def node_command(folder):
         options = ("--ignore-scripts", "--no-audit", "--no-fund")
         run(place, npm, "ci", *options, PATH=path)
 
-    return [node, str(once(folder, "node", install) / "client.mjs")]
+    return [node, str(once(folder, "node", install) / program)]
 
 
 def go_command(folder, name="go"):
