@@ -137,7 +137,7 @@ def decode_failure(status: int, headers: Headers, body: bytes, stage: Stage) -> 
         return decode_error(error, stage, status=status, headers=headers)
     shape = dict(headers).get("content-type", "no content type").split(";")[0]
     message = f"upstream answered {status} ({shape})"
-    return _failure(_kind_of_status(status), message, stage, status, headers)
+    return failure_of(_kind_of_status(status), message, stage, status, headers)
 
 
 def _error_of(document: Json) -> Json:
@@ -169,14 +169,14 @@ def decode_error(
         number = status
     message = words_of(error.get("message") or error.get("detail") or "upstream reported an error")
     kind = _kind(number, error, message)
-    return _failure(kind, message, stage, status, headers, code=code, native=error)
+    return failure_of(kind, message, stage, status, headers, code=code, native=error)
 
 
 OUTRANKS = frozenset({402, 429, 529})
 """Numbers that a host means even where it sends them inside a 5xx."""
 
 
-def _failure(
+def failure_of(
     kind: FailureKind,
     message: str,
     stage: Stage,
@@ -186,6 +186,7 @@ def _failure(
     code: Json = None,
     native: Json = None,
 ) -> Failure:
+    """A failure of this kind, told as it may be: see `OPERATORS`, `RETRYABLE` and `LATER`."""
     own = OPERATORS.get(kind)
     told = None if code is None else clean(words_of(code))
     if own is not None:
