@@ -32,7 +32,7 @@ from arno.gateway.keys import LOCAL, KeyRing
 from arno.gateway.log import Facts, RequestLog
 from arno.gateway.routes import POLICY, ROUTES, Access, Route, Table
 from arno.gateway.settings import GatewaySettings, check_exposure
-from arno.ledger.ports import Sink
+from arno.ledger.ports import Answers, Sink
 from arno.providers import Catalogue
 
 CORS_FIELDS: RawHeaders = (
@@ -197,11 +197,13 @@ def create_app(
     clock: Clock | None = None,
     log: RequestLog | None = None,
     closers: Sequence[Closer] = (),
+    answers: Answers | None = None,
 ) -> GatewayApp:
     """The gateway's application. Raises SettingsError for settings that must not be run.
 
     keys: client keys, None or empty: this machine only; log: closed with the app; closers: what to
-    close after the last request (the sink is the caller's).
+    close after the last request (the sink is the caller's); answers: where answers are kept that
+    later requests may name, None: nowhere.
     """
     ring = keys if keys is not None else KeyRing(())
     check_exposure(settings, has_keys=bool(ring))
@@ -215,5 +217,6 @@ def create_app(
         clock=clock or Clock(),
         inflight=Inflight(),
         log=log or RequestLog(),
+        answers=answers,
     )
     return GatewayApp(gateway, closers=closers)

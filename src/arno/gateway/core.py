@@ -16,7 +16,7 @@ from arno.gateway.inflight import Inflight
 from arno.gateway.keys import KeyRing
 from arno.gateway.log import RequestLog
 from arno.gateway.settings import GatewaySettings
-from arno.ledger.ports import Sink
+from arno.ledger.ports import Answers, Sink
 from arno.ledger.price import PriceTable
 from arno.providers import Catalogue
 
@@ -34,7 +34,9 @@ class Engine(Protocol):
 
 
 class Gateway(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """The parts of one gateway. prices: the catalogue's, as rates."""
+    """The parts of one gateway. prices: the catalogue's, as rates; answers: where they are kept for
+    requests that name earlier ones, None: nowhere.
+    """
 
     settings: GatewaySettings
     engine: Engine
@@ -45,3 +47,4 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     clock: Clock
     inflight: Inflight
     log: RequestLog
+    answers: Answers | None = None

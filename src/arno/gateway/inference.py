@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import msgspec
@@ -37,6 +37,8 @@ STATUS_OF = {Stop.CLIENT_GONE: 499, Stop.SHUTTING_DOWN: 503, "bug": 500}
 """Status in the log for an answer that was stopped before its head."""
 
 Wrap = Callable[[Send, RawHeaders, Callable[[], None]], AsgiDownstream]
+Edit = Callable[[Gateway, Inbound, bytes], Awaitable[tuple[bytes, Wrap]]]
+"""Body to the body that is served, and who takes the answer. Raises RequestError and Refusal."""
 
 _LAST_WORDS_S = 2.0
 """How long the end of a cut answer may wait for a slow client."""
@@ -63,16 +65,20 @@ BUG = Failure(
 )
 
 
-async def complete(gateway: Gateway, request: Inbound, wrap: Wrap = AsgiDownstream) -> Facts:
+async def complete(
+    gateway: Gateway, request: Inbound, wrap: Wrap = AsgiDownstream, edit: Edit | None = None
+) -> Facts:
     """Answer one inference request. Raises Refusal and ClientGone before anything was sent.
 
-    wrap: makes the client's side of the answer.
+    wrap: makes the client's side of the answer; edit: what becomes of the body first.
     """
     if gateway.inflight.draining:
         return await _refuse(gateway, request, SHUTDOWN, "shutting_down")
     settings = gateway.settings
     body = await read_body(request, settings.max_body, settings.body_deadline_s)
     try:
+        if edit is not None:
+            body, wrap = await edit(gateway, request, body)
         envelope = request.dialect.peek(body, request.line)
     except RequestError as error:
         return await _refuse(gateway, request, _invalid(error), "invalid_request")

@@ -13,7 +13,7 @@ from enum import Enum
 import msgspec
 
 from arno.dialects.base import RequestLine
-from arno.gateway import account_api, catalogue_api, gemini_api, health, inference
+from arno.gateway import account_api, catalogue_api, gemini_api, health, inference, responses_api
 from arno.gateway.asgi import Inbound, Reply, send_reply
 from arno.gateway.core import Gateway
 from arno.gateway.log import Facts
@@ -75,12 +75,17 @@ _OPERATIONS: tuple[tuple[str, str, str, Handler], ...] = (
 )
 
 INFERENCE: tuple[tuple[str, str, str], ...] = (
-    ("responses", "/responses", "responses"),
     ("messages", "/messages", "messages"),
     ("completions", "/completions", "completions"),
     ("embeddings", "/embeddings", "embeddings"),
 )
 """Operations that the engine serves: name, path, the caller's dialect."""
+
+_RESPONSES: tuple[tuple[str, str, str, Handler], ...] = (
+    ("responses", "POST", "/responses", responses_api.create),
+    ("responses.retrieve", "GET", "/responses/{id}", _answering(responses_api.retrieve)),
+    ("responses.delete", "DELETE", "/responses/{id}", _answering(responses_api.delete)),
+)
 
 GEMINI_PREFIXES = ("/api/v1", "/v1", "/api/v1beta", "/v1beta")
 
@@ -103,6 +108,11 @@ ROUTES: tuple[Route, ...] = (
         for name, path, dialect in INFERENCE
     ),
     *(
+        Route(name, method, prefix + path, handler, dialect="responses")
+        for prefix in PREFIXES
+        for name, method, path, handler in _RESPONSES
+    ),
+    *(
         Route(
             name,
             "POST",
@@ -122,6 +132,8 @@ POLICY: dict[str, Access] = {
     "health.ready": Access.OPEN,
     "chat.completions": Access.KEY,
     "responses": Access.KEY,
+    "responses.retrieve": Access.KEY,
+    "responses.delete": Access.KEY,
     "messages": Access.KEY,
     "completions": Access.KEY,
     "embeddings": Access.KEY,

@@ -13,7 +13,7 @@ import msgspec
 from arno.gateway.config.problems import Problems, nearest, shown
 from arno.gateway.config.schema import Document, ModelTable, PriceTable
 from arno.gateway.config.toml_lines import Path
-from arno.gateway.config.upstreams import Upstream, off_hint
+from arno.gateway.config.upstreams import Upstream
 from arno.providers import Catalogue, Model, Price
 from arno.providers.catalogue import REPLAY
 from arno.providers.rows import RATES
@@ -139,8 +139,7 @@ class Offers:
                 self._problems.add(reference.at, text)
             return False
         if not upstream.on and not upstream.disabled:
-            hint = off_hint(upstream.endpoint)
-            self._problems.add(reference.at, f"the provider {slug!r} is off: {hint}")
+            self._problems.add(reference.at, f"the provider {slug!r} is off: {upstream.origin}")
             return False
         return True
 

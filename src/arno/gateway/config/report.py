@@ -20,7 +20,7 @@ from arno.gateway.config.upstreams import SHIPPED, Upstream
 from arno.providers import Candidate, Catalogue, Price
 from arno.providers.catalogue import REPLAY
 from arno.providers.estimates import Estimates
-from arno.providers.rows import RATES
+from arno.providers.rows import RATES, Auth
 from arno.transport.proxy import Proxy
 
 NO_ESTIMATES = Estimates()
@@ -133,9 +133,19 @@ def _server(config: Config) -> Iterator[Row]:
 
 
 def _provider(upstream: Upstream) -> Iterator[Row]:
-    slug, key = upstream.endpoint.slug, upstream.key
+    slug = upstream.endpoint.slug
     yield Row(slug, upstream.endpoint.base_url, upstream.address)
-    yield Row(slug, "without a key" if key is None else f"key: {key.origin}", upstream.origin)
+    yield Row(slug, _shown_by(upstream), upstream.origin)
+
+
+def _shown_by(upstream: Upstream) -> str:
+    """How the provider is shown who asks."""
+    if upstream.key is not None:
+        return f"key: {upstream.key.origin}"
+    return _IDENTITIES.get(upstream.endpoint.auth, "without a key")
+
+
+_IDENTITIES = {Auth.GOOGLE: "a token for each request", Auth.AWS: "a signature on each request"}
 
 
 def _off_origin(config: Config, upstream: Upstream) -> str:

@@ -7,7 +7,7 @@ providers, ARNO_KEYS, ARNO_DATA and proxies) the environment, then the default.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from math import isinf
 from pathlib import Path as FilePath
 from typing import Any
@@ -34,9 +34,11 @@ from arno.gateway.keys import KeyRing
 from arno.gateway.settings import GatewaySettings, check_exposure
 from arno.providers import Candidate, Catalogue, CatalogueError, Model, Price
 from arno.providers.catalogue import REPLAY
+from arno.transport.base import Transport
 from arno.transport.files import load_cassettes
 from arno.transport.host_pool import LiveLimits
 from arno.transport.proxy import Proxies
+from arno.transport.signing import Signer
 from arno.transport.tls import client_context
 from arno.transport.url import parse_url
 
@@ -108,11 +110,26 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def secrets(self) -> frozenset[str]:
-        """What must not be read anywhere: the providers' keys and the proxies' credentials."""
+        """What must not be read anywhere: the providers' keys and credentials, and the proxies'."""
         keys = {one.key.value for one in self.upstreams.values() if one.key is not None}
         proxies = (self.proxies.http, self.proxies.https)
         told = {proxy.authorization for proxy in proxies if proxy is not None}
-        return frozenset(keys | {text.removeprefix("Basic ") for text in told if text})
+        signed = (one.identity.secrets for one in self.upstreams.values() if one.identity)
+        proxied = {text.removeprefix("Basic ") for text in told if text}
+        return frozenset(keys.union(proxied, *signed))
+
+    def signers(self, transport: Transport, now: Callable[[], float]) -> dict[str, Signer]:
+        """The signers of the providers that a key in a header is not enough for, by slug.
+
+        transport: by which tokens are asked for; now: Unix seconds. To be called once, on or
+        before the event loop that they are used on. Raises CredentialsError if what `resolve` read
+        has changed since.
+        """
+        return {
+            upstream.endpoint.slug: upstream.identity.make(transport, now)
+            for upstream in self.live
+            if upstream.identity is not None
+        }
 
     @property
     def live(self) -> tuple[Upstream, ...]:

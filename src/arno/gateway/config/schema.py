@@ -16,7 +16,9 @@ import msgspec
 
 from arno.dialects import DIALECTS
 from arno.gateway.config.toml_lines import Path
-from arno.providers.rows import MOST_WEIGHT, RATE_TEXT, SLUG
+from arno.providers import templates
+from arno.providers.roads import ROADS
+from arno.providers.rows import MOST_WEIGHT, RATE_TEXT, SLUG, Auth, is_query
 from arno.transport.url import parse_url
 
 DAY_SECONDS = 86_400
@@ -40,9 +42,12 @@ def _matching(pattern: re.Pattern[str]) -> Callable[[Any], bool]:
 
 
 def is_base_url(text: str) -> bool:
-    """Whether requests can be sent below `text`, and nothing in it is secret by its place."""
+    """Whether requests can be sent below `text`, and nothing in it is secret by its place.
+
+    It may have the variables of `arno.providers.templates`.
+    """
     try:
-        parse_url(text)
+        parse_url(templates.sample(text))
     except ValueError:
         return False
     return "?" not in text and not text.endswith("/")
@@ -65,6 +70,7 @@ def _is_duration(value: float) -> bool:
 
 _LINE = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]{0,127}")
+_HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e]{0,1022}[\x21-\x7e])?")
 _KEY_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 Flag = Annotated[bool, Rule("true or false", lambda value: True)]
@@ -113,6 +119,21 @@ BaseUrl = Annotated[str, Rule(BASE_URL_WORDS, is_base_url)]
 DialectName = Annotated[
     str, Rule(f"one of {', '.join(map(repr, DIALECTS))}", lambda value: value in DIALECTS)
 ]
+AuthName = Annotated[
+    str, Rule(f"one of {', '.join(map(repr, map(str, Auth)))}", lambda value: value in set(Auth))
+]
+RoadName = Annotated[
+    str, Rule(f"one of {', '.join(map(repr, ROADS))}", lambda value: value in ROADS)
+]
+HeaderValue = Annotated[
+    str,
+    Rule("printable ASCII without a blank at its ends", _matching(_HEADER_VALUE), quiet=True),
+]
+Query = Annotated[str, Rule('plain "name=value" pairs, joined with "&"', is_query, quiet=True)]
+_FIELDS = {n: Rule(field.expects, field.holds) for n, field in templates.FIELDS.items()}
+Region = Annotated[str, _FIELDS["region"]]
+Project = Annotated[str, _FIELDS["project"]]
+Resource = Annotated[str, _FIELDS["resource"]]
 Slug = Annotated[str, Rule("a provider's slug: small letters and digits", _matching(SLUG))]
 Reference = Annotated[
     str,
@@ -184,6 +205,16 @@ class ProviderTable(Table, frozen=True, kw_only=True):
     stream_usage: Flag | None = None
     price_as: Slug | None = None
     supported_parameters: tuple[Text, ...] | None = None
+    auth: AuthName | None = None
+    credentials_file: File | None = None
+    road: RoadName | None = None
+    headers: dict[str, HeaderValue] | None = None
+    query: Query | None = None
+    region: Region | None = None
+    project: Project | None = None
+    resource: Resource | None = None
+    multiple_choices: Flag | None = None
+    variant_of: Slug | None = None
     connections: Connections | None = None
     deadlines: DeadlinesTable | None = None
 
