@@ -68,12 +68,18 @@ class HeldClock(ManualClock):
             ), self._delays
 
 
-@contextmanager
-def serving(folder, text, *, clock=None, pool=None, environ=None, lines=None):
-    """(URL, ledger) of a gateway by this configuration; pool: instead of the live transport."""
+def assembled(folder, text, *, environ=None, lines=None):
+    """(application, configuration, ledger) of a gateway by this configuration."""
     config = configured(folder, text, environ)
     sink = MemorySink()
     app, _ = assemble(config, sink, RequestLog(lines if lines is not None else io.StringIO()))
+    return app, config, sink
+
+
+@contextmanager
+def serving(folder, text, *, clock=None, pool=None, environ=None, lines=None):
+    """(URL, ledger) of a gateway by this configuration; pool: instead of the live transport."""
+    app, config, sink = assembled(folder, text, environ=environ, lines=lines)
     engine = app.gateway.engine
     if clock is not None:
         engine.clock = clock

@@ -55,9 +55,22 @@ def cases(client, dialect):
     return [Case(client, dialect, *row) for row in scenarios(dialect)]
 
 
-def run_cases(client, folder, todo, root, model):
-    """The findings of cases, in order."""
-    return RUN[client](folder, [case.job(root, model) for case in todo])
+def run_cases(client, folder, todo, roots, model):
+    """The findings of cases, in order; roots: the URL for each."""
+    jobs = [case.job(root, model) for case, root in zip(todo, roots, strict=True)]
+    return RUN[client](folder, jobs)
+
+
+def artefacts_of(case):
+    """The artefacts that come back with the second request."""
+    thought = case.scenario == "thinking_tool" and "artefacts" not in case.hides
+    return list(case.module.ARTEFACTS) if thought else []
+
+
+def listed(problems):
+    """Problems by case as a text, one line each."""
+    lines = [f"{case}: {problem}" for case, found in problems.items() for problem in found]
+    return "\n".join([f"{len(problems)} cases", *lines])
 
 
 # What a client must read.

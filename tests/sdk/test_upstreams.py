@@ -32,19 +32,13 @@ OPENROUTERS = "request: unknown member usage"
 """What the provider for OpenRouter asks of every upstream."""
 
 
-def artefacts_of(case):
-    """The artefacts that come back with the second request."""
-    thought = case.scenario == "thinking_tool" and "artefacts" not in case.hides
-    return list(case.module.ARTEFACTS) if thought else []
-
-
 @pytest.mark.parametrize("client", CLIENTS)
 def test_each_sdk_reads_the_story_from_the_upstream_of_its_dialect(
     client, upstream, programs_folder
 ):
     dialect = SPEAKS[client]
     todo = matrix.cases(client, dialect)
-    found = matrix.run_cases(client, programs_folder, todo, upstream.url, "")
+    found = matrix.run_cases(client, programs_folder, todo, [upstream.url] * len(todo), "")
     problems = {}
     for case, finding in zip(todo, found, strict=True):
         asked = upstream.asked(case.name)
@@ -53,11 +47,11 @@ def test_each_sdk_reads_the_story_from_the_upstream_of_its_dialect(
             wrong = matrix.failure_problems(case, finding, {status})
         else:
             wrong = matrix.read_problems(case, finding)
-            wrong += matrix.asked_problems(case, asked, artefacts_of(case))
+            wrong += matrix.asked_problems(case, asked, matrix.artefacts_of(case))
         wrong = [one for one in wrong if one != OPENROUTERS]
         if wrong:
             problems[case.name] = wrong
-    assert not problems
+    assert not problems, matrix.listed(problems)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)

@@ -70,6 +70,14 @@ function addUsage(turn, { inputTokens, outputTokens, inputTokenDetails, outputTo
   turn.usage = counts(inputTokens ?? null, outputTokens ?? null, ...parts);
 }
 
+// The provider for OpenAI's chat completions reads the end "error" of a stream as an end of no known
+// kind, and that is all its users are told.
+function ended(reason) {
+  const known = ["stop", "length", "tool-calls", "content-filter"];
+  if (!known.includes(reason)) throw new Reported({ message: `the finish reason is ${reason}` });
+  return reason.replace("-", "_");
+}
+
 const ADD = {
   "text-delta": (turn, part) => (turn.text += part.text),
   "reasoning-delta": (turn, part) => (turn.reasoning += part.text),
@@ -81,7 +89,7 @@ const ADD = {
   },
   file: (turn) => turn.images++,
   finish: (turn, part) => {
-    turn.finish = part.finishReason.replace("-", "_");
+    turn.finish = ended(part.finishReason);
     addUsage(turn, part.totalUsage);
   },
   error: (turn, part) => {
@@ -102,7 +110,7 @@ async function whole(request, turn) {
   for (const part of result.toolCalls) ADD["tool-call"](turn, part);
   for (const part of result.toolResults) ADD["tool-result"](turn, part);
   turn.images += result.files.length;
-  turn.finish = result.finishReason.replace("-", "_");
+  turn.finish = ended(result.finishReason);
   addUsage(turn, result.usage);
   return result.response.messages;
 }
