@@ -6,6 +6,7 @@
     startup     time to the first answer of `arno serve`, import times
     install     size of what is installed
     micro       single steps of the hot path
+    translation an event from each provider's dialect into each client's
 
 Exit code 1 if something of ours could not be measured; never because a figure is high.
 """
@@ -30,6 +31,7 @@ from benchmarks import (
     profile,
     report,
     startup,
+    translation,
 )
 from benchmarks import requests as short
 from benchmarks.children import BenchmarkError
@@ -47,6 +49,7 @@ SUITES: dict[str, Suite] = {
     "startup": startup.sections,
     "install": lambda effort: install.sections(),
     "micro": micro.sections,
+    "translation": translation.sections,
 }
 """What can be measured besides the table."""
 

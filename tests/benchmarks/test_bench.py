@@ -119,7 +119,7 @@ def test_the_short_run_for_requests(monkeypatch):
     assert all(row.value > 0 for row in section.rows)
 
 
-@pytest.mark.parametrize("name", ["install", "micro"])
+@pytest.mark.parametrize("name", ["install", "micro", "translation"])
 def test_suites_without_processes(name):
     for section in SUITES[name](TINY):
         assert all(row.value > 0 for row in section.rows)

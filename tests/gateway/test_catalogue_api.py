@@ -140,3 +140,11 @@ def test_a_price_known_in_part_is_better_than_none():
     with running_gateway(gateway_app(catalogue=load_catalogue(half))) as url:
         [model] = get(url, "/v1/models").document["data"]
     assert model["pricing"] == {"prompt": None, "completion": "0.000008"}
+
+
+def test_one_model_is_what_the_list_says_of_it(url):
+    listed = {model["id"]: model for model in get(url, "/v1/models").document["data"]}
+    for model in listed:
+        assert get(url, f"/v1/models/{model}").document == listed[model]
+    reply = get(url, "/v1/models/no/such")
+    assert (reply.status, reply.reason) == (404, "model_not_found")

@@ -16,12 +16,13 @@ def test_every_route_has_a_policy_and_every_policy_a_route():
 
 def test_what_is_open_to_everybody_is_a_short_list():
     open_names = {name for name, access in POLICY.items() if access is Access.OPEN}
-    assert open_names == {"health.live", "health.ready", "models", "models.endpoints"}
+    assert open_names == {"health.live", "health.ready", "model", "models", "models.endpoints"}
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: f"{route.method} {route.path}")
 def test_a_route_answers_strangers_as_its_policy_says(route):
     path = route.path.replace("{author}", "arno").replace("{slug}", "harbour-1")
+    path = path.replace("{model*}", "arno/harbour-1").replace("{id}", "gen-1")
     with running_gateway(gateway_app(keys=KeyRing([("a", KEY)]))) as url:
         status = request(url, route.method, path).status
     assert status == (401 if POLICY[route.name] is Access.KEY else 200)
@@ -69,3 +70,27 @@ def test_paths_are_matched_segment_by_segment(path, params):
     table = Table((Route("a", "GET", "/a", handler), Route("m", "GET", "/m/{o}/{p}/e", handler)))
     found = table.find(path)
     assert (found if found is None else found[1]) == params
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "rest"),
+    [
+        ("/m/x", "one", "x"),
+        ("/m/x/y:free", "one", "x/y:free"),
+        ("/m/x/y:free:run", "run", "x/y:free"),
+        ("/m/:run", "one", ":run"),
+        ("/m/:run:run", "run", ":run"),
+        ("/m/", None, None),
+        ("/n/x:run", None, None),
+    ],
+)
+def test_a_rest_of_any_length_stands_between_start_and_end(path, name, rest):
+    handler = ROUTES[0].handler
+    table = Table(
+        (Route("one", "GET", "/m/{x*}", handler), Route("run", "GET", "/m/{x*}:run", handler))
+    )
+    found = table.find(path)
+    if name is None:
+        assert found is None
+    else:
+        assert (found[0]["GET"].name, found[1]) == (name, (rest,))

@@ -1,4 +1,4 @@
-"""`GET /models` and `GET /models/{author}/{slug}/endpoints`, in the contract's shape.
+"""`GET /models`, `/models/{id}` and `/models/{author}/{slug}/endpoints`, in the contract's shape.
 
 Serves openrouter-api 1.2 and 6. Prices are decimal strings in USD per token; an unknown one is
 null, never "0". `object` and `owned_by` are added for clients of OpenAI.
@@ -41,6 +41,14 @@ async def models(gateway: Gateway, request: Inbound) -> Reply:
         "links": {"next": following},
     }
     return Reply(200, document)
+
+
+async def model(gateway: Gateway, request: Inbound) -> Reply:
+    """One model; its id may hold any number of slashes."""
+    row = gateway.catalogue.models.get(request.params[0])
+    if row is None:
+        raise Refusal(404, "No such model", "model_not_found")
+    return Reply(200, _model(gateway, row))
 
 
 async def endpoints(gateway: Gateway, request: Inbound) -> Reply:

@@ -69,6 +69,7 @@ _OPERATIONS: tuple[tuple[str, str, str, Handler], ...] = (
         "/models/{author}/{slug}/endpoints",
         _answering(catalogue_api.endpoints),
     ),
+    ("model", "GET", "/models/{model*}", _answering(catalogue_api.model)),
     ("generation", "GET", "/generation", _answering(account_api.generation)),
     ("key", "GET", "/key", _answering(account_api.key)),
     ("auth.key", "GET", "/auth/key", _answering(account_api.key)),
@@ -141,6 +142,7 @@ POLICY: dict[str, Access] = {
     "stream_generate_content": Access.KEY,
     "models": Access.OPEN,
     "models.endpoints": Access.OPEN,
+    "model": Access.OPEN,
     "generation": Access.KEY,
     "key": Access.KEY,
     "auth.key": Access.KEY,
@@ -156,6 +158,8 @@ class Table:
         self._between: dict[tuple[str, str], dict[str, Route]] = {}
         for route in routes:
             self._methods(route)[route.method] = route
+        # The most particular end first: a model's own path ends in nothing.
+        self._between = dict(sorted(self._between.items(), key=lambda item: -len(item[0][1])))
 
     def _methods(self, route: Route) -> dict[str, Route]:
         if "{" not in route.path:

@@ -68,7 +68,7 @@ def report(
         "providers that are off": [
             Row(slug, upstream.origin, _off_origin(config, upstream))
             for slug, upstream in config.upstreams.items()
-            if not upstream.on
+            if not upstream.on and not _follows(config, upstream)
         ],
         "models": [row for model in config.catalogue.models for row in _model(config, model)],
         "other models": list(_others(config)),
@@ -132,8 +132,18 @@ def _server(config: Config) -> Iterator[Row]:
         yield Row(name, value, config.source.origin(("server", name)), unit)
 
 
+def _follows(config: Config, upstream: Upstream) -> bool:
+    """Whether a row is off only as the one is that it is a variant of."""
+    lead = config.upstreams.get(upstream.endpoint.variant_of or "")
+    return lead is not None and not lead.on
+
+
 def _provider(upstream: Upstream) -> Iterator[Row]:
-    slug = upstream.endpoint.slug
+    """Its address and who asks there; of a variant, which has both from its row, the dialect."""
+    endpoint, slug = upstream.endpoint, upstream.endpoint.slug
+    if endpoint.variant_of is not None:
+        yield Row(slug, f"{endpoint.variant_of} in the dialect {endpoint.dialect}", upstream.address)
+        return
     yield Row(slug, upstream.endpoint.base_url, upstream.address)
     yield Row(slug, _shown_by(upstream), upstream.origin)
 
@@ -186,7 +196,7 @@ def _others(config: Config) -> Iterator[Row]:
     """Which models are served that no row lists."""
     for upstream in config.live:
         endpoint = upstream.endpoint
-        if endpoint.unlisted_models:
+        if endpoint.unlisted_models and endpoint.variant_of is None:
             said = config.source.origin((*upstream.table.at, "unlisted_models"), "")
             origin = said or (upstream.origin if upstream.own else SHIPPED)
             pattern = "any id" if endpoint.contract else f"{endpoint.slug}/ID"
