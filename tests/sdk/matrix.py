@@ -5,6 +5,7 @@ cannot show, or a dialect cannot say, is a row of a table here, with its reason.
 """
 
 from arno.wire import json
+from tests.sdk import grammar
 from tests.sdk.jobs import job
 from tests.sdk.readers import RUN
 from tests.sdk.upstreams import DIALECTS, story
@@ -172,8 +173,8 @@ def asked_problems(case, asked, artefacts):
 def _request_problems(case, asked):
     wanted = {
         "stream": (asked.stream, case.stream),
-        "system": (asked.system, story.SYSTEM),
-        "prompt": (asked.texts[:1], [story.PROMPT]),
+        "has its system prompt": (story.SYSTEM in asked.system, True),
+        "has its prompt": (story.PROMPT in "".join(asked.texts[:2]), True),
         "images": (asked.images, [story.IMAGE] if case.scenario == "image_in" else []),
         "tools": (sorted(asked.tools), sorted(story.TOOLS) if case.turns[1:] else []),
     }
@@ -216,3 +217,36 @@ def _history_problems(case, asked, artefacts):
     if asked.artefacts != artefacts:
         problems.append(f"history: artefacts {asked.artefacts}, not {artefacts}")
     return problems
+
+
+# Both, and the grammar of what the gateway said.
+
+STATUSES = {
+    "bad_request": {400},
+    # The operator's fault, not the client's.
+    "bad_key": {502},
+    "limited": {429},
+    "broken": {500, 502},
+    "overloaded": {503, 529},
+}
+"""What a client is told of an upstream that refused before any output."""
+
+
+def problems_of(case, finding, world, speaks):
+    """What is wrong with one cell at a gateway; speaks: the client's dialect."""
+    asked, taped = world.upstream.asked(case.name), world.tape(case.name)
+    fails = case.scenario in story.STATUS or case.scenario in story.BROKEN_OFF
+    if fails:
+        wrong = failure_problems(case, finding, STATUSES.get(case.scenario))
+        wrong += [problem for one in asked for problem in one.problems]
+    else:
+        wrong = read_problems(case, finding)
+        wrong += asked_problems(case, asked, artefacts_of(case))
+    for answer in taped:
+        if answer.streamed:
+            found = grammar.check(speaks, answer.body, failed=fails)
+            wrong += [f"grammar: {problem}" for problem in found]
+    streams = [answer.streamed for answer in taped if answer.status == 200]
+    if set(streams) - {case.stream}:
+        wrong.append(f"streamed {streams}")
+    return wrong

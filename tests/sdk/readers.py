@@ -35,7 +35,10 @@ def _status_error(caught):
 
 
 def _run(todo, history, ask, raised, describe):
-    """ask(history, turn) appends what was said, and the results if the model wants them."""
+    """ask(history, turn) appends what was said, and the results if the model wants them.
+
+    A job's next_model is asked from the second turn on.
+    """
     found = {"id": todo["id"], "turns": [], "error": None}
     try:
         for _ in range(2):
@@ -44,6 +47,7 @@ def _run(todo, history, ask, raised, describe):
             ask(history, turn)
             if not turn["calls"]:
                 break
+            todo["model"] = todo.get("next_model") or todo["model"]
     except raised as caught:
         found["error"] = describe(caught)
         if found["turns"][-1] == nothing_read():
@@ -136,7 +140,7 @@ def chat(todo):
 
     def ask(messages, turn):
         said = {"role": "assistant", "content": None, "reasoning_details": []}
-        answer = client.chat.completions.create(**request)
+        answer = client.chat.completions.create(**{**request, "model": todo["model"]})
         for document in answer if todo["stream"] else [answer]:
             if document.usage:
                 turn["usage"] = _chat_usage(document.usage)
@@ -240,9 +244,10 @@ def responses(todo):
     client, request = _connected(todo, openai.OpenAI), _responses_request(todo)
 
     def answer():
+        asked = {**request, "model": todo["model"]}
         if todo["stream"]:
-            return _responses_stream(client, request)
-        return [client.responses.create(**request)]
+            return _responses_stream(client, asked)
+        return [client.responses.create(**asked)]
 
     def ask(items, turn):
         response = None
@@ -324,9 +329,10 @@ def messages(todo):
     client, request = _connected(todo, anthropic.Anthropic), _messages_request(todo)
 
     def whole(turn):
+        asked = {**request, "model": todo["model"]}
         if not todo["stream"]:
-            return client.messages.create(**request)
-        with client.messages.stream(**request) as stream:
+            return client.messages.create(**asked)
+        with client.messages.stream(**asked) as stream:
             for event in stream:
                 if event.type == "text":
                     turn["text"] += event.text

@@ -14,6 +14,7 @@ from openai.types.responses import Response
 
 from arno.wire import json
 from tests.sdk import grammar, matrix
+from tests.sdk.agents import AGENT_SPEAKS, AGENTS
 from tests.sdk.clients import NODE
 from tests.sdk.readers import PYTHON, SPEAKS
 from tests.sdk.upstreams import DIALECTS, scripted, story
@@ -49,6 +50,25 @@ def test_each_sdk_reads_the_story_from_the_upstream_of_its_dialect(
             wrong = matrix.read_problems(case, finding)
             wrong += matrix.asked_problems(case, asked, matrix.artefacts_of(case))
         wrong = [one for one in wrong if one != OPENROUTERS]
+        if wrong:
+            problems[case.name] = wrong
+    assert not problems, matrix.listed(problems)
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_each_agent_reads_the_story_from_the_upstream_of_its_dialect(agent, upstream):
+    problems = {}
+    for scenario, stream in matrix.scenarios(AGENT_SPEAKS[agent]):
+        if not stream or scenario in ("cut", "image_in", "image_out", "schema"):
+            continue
+        case = matrix.Case(agent, AGENT_SPEAKS[agent], scenario, stream)
+        finding = AGENTS[agent](case.job(upstream.url, ""))
+        if scenario in story.STATUS or scenario == "mid_error":
+            wrong = matrix.failure_problems(case, finding, {story.STATUS.get(scenario)})
+        else:
+            wrong = matrix.read_problems(case, finding)
+            asked = upstream.asked(case.name)
+            wrong += matrix.asked_problems(case, asked, matrix.artefacts_of(case))
         if wrong:
             problems[case.name] = wrong
     assert not problems, matrix.listed(problems)
