@@ -2,6 +2,8 @@
 grammar, and every SDK straight at the upstream of its own dialect reads the story.
 """
 
+from dataclasses import replace
+
 import botocore.session
 import pytest
 from anthropic.types import Message
@@ -192,3 +194,53 @@ def test_the_grammar_notices_what_is_left_out_told_twice_or_exchanged(dialect):
     spoiled = list(_spoiled(events))
     missed = [one for one in spoiled if not grammar.check_events(dialect, one)]
     assert len(missed) < len(spoiled) / (2 if dialect == "messages" else 20), len(missed)
+
+
+def _spoiled_findings(finding):
+    """A finding with one fault each."""
+    turn = finding["turns"][0]
+    for name, value in {
+        "text": "another",
+        "reasoning": "",
+        "calls": [],
+        "finish": "stop",
+        "images": 1,
+        "usage": None,
+    }.items():
+        yield {**finding, "turns": [{**turn, name: value}, *finding["turns"][1:]]}
+    for call in (["a", "wind", "{}"], ["a", "tide", '{"port":"Genoa"}']):
+        yield {**finding, "turns": [{**turn, "calls": [call]}, *finding["turns"][1:]]}
+    usage = {**turn["usage"], "cached": None}
+    yield {**finding, "turns": [{**turn, "usage": usage}, *finding["turns"][1:]]}
+    yield {**finding, "turns": finding["turns"][:1]}
+    yield {**finding, "error": {"kind": "Any"}}
+
+
+def _spoiled_requests(asked):
+    """The requests of a conversation with one fault each."""
+    first, second = asked
+    yield [first]
+    for name, value in {
+        "stream": False,
+        "system": "",
+        "texts": [],
+        "tools": {},
+        "calls": [],
+        "results": [["other", "rising"]],
+        "artefacts": [],
+        "images": [story.IMAGE],
+        "problems": ["any"],
+    }.items():
+        yield [first, replace(second, **{name: value})]
+
+
+def test_the_matrix_notices_each_fault(upstream):
+    case = matrix.Case("python-chat", "chat", "thinking_tool", stream=True)
+    case.name += "-spoiled"
+    [finding] = matrix.run_cases(case.client, None, [case], [upstream.url], "")
+    asked, artefacts = upstream.asked(case.name), matrix.artefacts_of(case)
+    assert matrix.read_problems(case, finding) == []
+    assert matrix.asked_problems(case, asked, artefacts) == []
+    assert all(matrix.read_problems(case, one) for one in _spoiled_findings(finding))
+    for one in _spoiled_requests(asked):
+        assert matrix.asked_problems(case, one, artefacts)
