@@ -1,0 +1,497 @@
+"""Streams of the converse dialect: frames to events.
+
+Terminal evidence, by the cut rule: `messageStop`. Usage comes behind it, in `metadata`, and ends
+the stream at once; without it the end of the body does, with usage unknown. An exception ends the
+stream as a failure wherever it stands, even behind `messageStop`. Everything else is a cut, and a
+cut is never a success (R5).
+
+A block opens with its first delta, but for calls and results, which have a start. A part ends with
+its block, or a little later: a tagged signature may stand in the block behind it, and a call
+without arguments may have been cut short, which the end reason tells.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from arno.canon.events import (
+    ChoiceEnd,
+    Event,
+    KeepAlive,
+    Opaque,
+    PartDelta,
+    PartEnd,
+    PartStart,
+    ResponseEnd,
+    ResponseStart,
+    Slot,
+    StreamError,
+    UsageUpdate,
+)
+from arno.canon.ext import NO_EXT, Json
+from arno.canon.failure import Failure, FailureKind, Stage
+from arno.canon.parts import (
+    Executor,
+    MediaKind,
+    MediaPart,
+    OpaquePart,
+    Part,
+    ReasoningForm,
+    ReasoningPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from arno.canon.response import FinishReason
+from arno.dialects.base import Batch
+from arno.dialects.converse import quick
+from arno.dialects.converse.answer import ended_badly, invalid
+from arno.dialects.converse.artefacts import Artefact, read_redacted, read_signature
+from arno.dialects.converse.blocks_decode import STATUSES, call_id, executor_of, result_part
+from arno.dialects.converse.citations import decode_citation
+from arno.dialects.converse.failures import decode_error
+from arno.dialects.converse.media import FORMATS
+from arno.dialects.converse.messages import PING
+from arno.dialects.converse.reasons import WHOLE, canonical_reason
+from arno.dialects.converse.residue import DIALECT, Document, integer, items, keep, take, text
+from arno.dialects.converse.usage import decode_usage
+from arno.dialects.failures import OPERATORS
+from arno.wire import json
+from arno.wire.errors import MalformedJSON
+from arno.wire.frame import Frame
+
+MAX_HELD = 8 * 1024 * 1024
+"""Characters of signatures and sealed artefacts that may wait for the ends of their blocks."""
+
+
+class _Ended(Exception):
+    """What the document says next ends the stream."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class _Block:
+    """An open block. part: its index; kind: text, reasoning, redacted, call, result or image."""
+
+    __slots__ = ("bare", "held", "kind", "part")
+
+    def __init__(self, kind: str, part: int) -> None:
+        self.kind = kind
+        self.part = part
+        self.held: list[str] = []
+        self.bare = kind == "call"
+
+
+class ConverseStreamDecoder:
+    """One stream; see the Protocol in `arno.dialects.base`."""
+
+    def __init__(self) -> None:
+        self._blocks: dict[int, _Block] = {}
+        self._waiting: list[_Block] = []
+        self._next_part = 0
+        self._started = False
+        self._ended = False
+        self._output = False
+        self._has_calls = False
+        self._regular = True
+        self._held = 0
+        self._reason: FinishReason | None = None
+        self._last: Document | None = None
+
+    @property
+    def _stage(self) -> Stage:
+        return Stage.MID_STREAM if self._output else Stage.BEFORE_OUTPUT
+
+    def feed(self, frame: Frame) -> Batch:
+        """What one frame means; frames after the terminal event mean nothing."""
+        if self._ended or frame.data is None:
+            return Batch(frame, None, ())
+        if frame.event == "contentBlockDelta" and (delta := self._quick(frame.data)) is not None:
+            return Batch(frame, None, (delta,), plain=True)
+        return self._slow(frame, frame.data)
+
+    def close(self) -> Batch:
+        """What the end of the body means."""
+        if self._ended:
+            return Batch(None, None, ())
+        self._ended = True
+        if self._reason is None:
+            return Batch(None, None, (StreamError(self._cut()),))
+        return Batch(None, None, tuple(self._end()))
+
+    def abort(self, failure: Failure) -> Batch:
+        """The stream broke below the dialect."""
+        if self._ended:
+            return Batch(None, None, ())
+        self._ended = True
+        return Batch(None, None, (StreamError(failure),))
+
+    def _cut(self) -> Failure:
+        message = "upstream ended the stream without a stop reason"
+        return Failure(FailureKind.TRUNCATED, message, retryable=True, stage=self._stage)
+
+    def _quick(self, data: bytes) -> PartDelta | None:
+        """The piece in a message of the quick form that goes on with an open block, else None."""
+        found = quick.read(data)
+        if found is None:
+            return None
+        number, kind, slot, piece = found
+        block = self._blocks.get(number)
+        if block is None or block.kind != kind or block.held:
+            return None
+        block.bare = False
+        return PartDelta(block.part, slot, piece)
+
+    def _slow(self, frame: Frame, data: bytes) -> Batch:
+        try:
+            document = json.loads(data)
+        except MalformedJSON:
+            return self._fail(frame, None, invalid("an event is no JSON", self._stage))
+        if not isinstance(document, dict):
+            failure = invalid("an event is no JSON object", self._stage)
+            return self._fail(frame, document, failure)
+        if frame.event[:1] == "!":
+            failure = decode_error(document, frame.event[1:], self._stage)
+            return self._fail(frame, document, failure, readable=failure.kind not in OPERATORS)
+        read = _READERS.get(frame.event)
+        if read is None:
+            alive = frame.event == PING
+            opaque = Opaque(DIALECT, {frame.event: document})
+            return Batch(frame, document, (KeepAlive() if alive else opaque,))
+        self._regular = True
+        events: list[Event] = []
+        try:
+            for event in self._begun(frame.event, document):
+                events.append(event)
+            for event in read(self, document):
+                events.append(event)
+        except _Ended as end:
+            return self._fail(frame, document, end.failure, events)
+        return Batch(frame, document, tuple(events), self._regular)
+
+    def _fail(
+        self,
+        frame: Frame | None,
+        document: Json,
+        failure: Failure,
+        before: list[Event] | None = None,
+        *,
+        readable: bool = False,
+    ) -> Batch:
+        self._ended = True
+        events = (*(before or ()), StreamError(failure))
+        return Batch(frame, document, events, readable_error=readable)
+
+    def _invalid(self, message: str) -> _Ended:
+        return _Ended(invalid(message, self._stage))
+
+    def _begun(self, name: str, document: Mapping[str, Json]) -> Iterator[Event]:
+        """The start of the answer, which some hosts leave out."""
+        if self._started:
+            return
+        self._started = True
+        told = document if name == "messageStart" else {}
+        residue = {k: v for k, v in told.items() if k not in (*HEAD, "role", "p")}
+        yield ResponseStart(
+            id=text(told.get("id")),
+            model=text(told.get("model")),
+            served_by=text(told.get("provider")),
+            created=integer(told.get("created")),
+            ext=keep(residue) if residue else NO_EXT,
+        )
+
+    def _message_start(self, document: Mapping[str, Json]) -> Iterator[Event]:
+        yield from ()
+
+    def _block_start(self, document: Mapping[str, Json]) -> Iterator[Event]:
+        number = self._number(document)
+        start = document.get("start")
+        if not isinstance(start, Mapping):
+            raise self._invalid("the start of a block is no object")
+        yield from self._stop(number)
+        part = _started_part(start)
+        if isinstance(part, str):
+            raise self._invalid(part)
+        if part is None:
+            yield Opaque(DIALECT, {"contentBlockStart": dict(document)})
+            return
+        kind = _KINDS[type(part)]
+        self._has_calls = self._has_calls or (
+            isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT
+        )
+        yield from self._open(number, kind, part)
+
+    def _number(self, document: Mapping[str, Json]) -> int:
+        number = integer(document.get("contentBlockIndex"))
+        if number is None:
+            raise self._invalid("an event of a block does not say which")
+        return number
+
+    def _open(self, number: int, kind: str, part: Part) -> Iterator[Event]:
+        if kind != "redacted":
+            yield from self._release()
+        self._output = True
+        block = self._blocks[number] = _Block(kind, self._next_part)
+        self._next_part += 1
+        if kind != "redacted":
+            yield PartStart(block.part, part)
+
+    def _block_delta(self, document: Mapping[str, Json]) -> Iterator[Event]:
+        number = self._number(document)
+        delta = document.get("delta")
+        if not isinstance(delta, Mapping):
+            raise self._invalid("the delta of a block is no object")
+        known = False
+        for member, read in _DELTAS.items():
+            if delta.get(member) is not None:
+                known = True
+                yield from read(self, number, delta[member], document)
+        if not known:
+            yield Opaque(DIALECT, {"contentBlockDelta": dict(document)})
+
+    def _in(self, number: int, kind: str, empty: Callable[[], Part]) -> Iterator[Event]:
+        """Open a block of this kind, unless it is open."""
+        block = self._blocks.get(number)
+        if block is None or block.kind != kind:
+            yield from self._stop(number)
+            yield from self._open(number, kind, empty())
+
+    def _text(self, number: int, piece: Json, document: Mapping[str, Json]) -> Iterator[Event]:
+        yield from self._in(number, "text", lambda: TextPart(ext=keep({})))
+        if text(piece):
+            yield PartDelta(self._blocks[number].part, Slot.TEXT, piece)
+
+    def _citation(self, number: int, wire: Json, document: Mapping[str, Json]) -> Iterator[Event]:
+        yield from self._in(number, "text", lambda: TextPart(ext=keep({})))
+        yield PartDelta(self._blocks[number].part, Slot.ANNOTATION, decode_citation(wire))
+
+    def _arguments(self, number: int, wire: Json, document: Mapping[str, Json]) -> Iterator[Event]:
+        block = self._blocks.get(number)
+        if block is None or block.kind != "call":
+            raise self._invalid("arguments arrived before their call")
+        piece = wire.get("input") if isinstance(wire, Mapping) else None
+        if text(piece):
+            block.bare = False
+            yield PartDelta(block.part, Slot.ARGUMENTS, piece)
+
+    def _result(self, number: int, wire: Json, document: Mapping[str, Json]) -> Iterator[Event]:
+        block = self._blocks.get(number)
+        if block is None or block.kind != "result":
+            raise self._invalid("a result arrived before its start")
+        for piece in items(wire):
+            said = piece.get("text") if isinstance(piece, Mapping) else None
+            if isinstance(said, str):
+                self._hold(number, said)
+            else:
+                yield from self._flush_result(block)
+                yield PartDelta(block.part, Slot.MEDIA, result_part(piece))
+
+    def _flush_result(self, block: _Block) -> Iterator[Event]:
+        """The text of a result as far as it has come, as one part of it."""
+        if block.held:
+            part = TextPart(text="".join(block.held), ext=keep({}))
+            block.held.clear()
+            yield PartDelta(block.part, Slot.MEDIA, part)
+
+    def _image(self, number: int, wire: Json, document: Mapping[str, Json]) -> Iterator[Event]:
+        block = self._blocks.get(number)
+        if block is None or block.kind != "image":
+            raise self._invalid("an image arrived before its start")
+        source = wire.get("source") if isinstance(wire, Mapping) else None
+        data = source.get("bytes") if isinstance(source, Mapping) else None
+        if text(data):
+            yield PartDelta(block.part, Slot.MEDIA, data)
+
+    def _reasoning(self, number: int, wire: Json, document: Mapping[str, Json]) -> Iterator[Event]:
+        if not isinstance(wire, Mapping):
+            raise self._invalid("a piece of reasoning is no object")
+        said, proof, sealed = (text(wire.get(k)) for k in ("text", "signature", "redactedContent"))
+        if said is not None or proof is not None:
+            yield from self._in(number, "reasoning", lambda: _readable(document))
+        if said is not None:
+            yield PartDelta(self._blocks[number].part, Slot.TEXT, said)
+        if sealed is not None:
+            yield from self._in(number, "redacted", ReasoningPart)
+        self._hold(number, proof or sealed)
+
+    def _hold(self, number: int, piece: str | None) -> None:
+        """Keep a piece of what is only told whole."""
+        if piece is None:
+            return
+        self._held += len(piece)
+        if self._held > MAX_HELD:
+            raise self._invalid(f"more than {MAX_HELD} characters of artefacts wait for their end")
+        self._blocks[number].held.append(piece)
+
+    def _block_stop(self, document: Mapping[str, Json]) -> Iterator[Event]:
+        yield from self._stop(self._number(document))
+
+    def _stop(self, number: int) -> Iterator[Event]:
+        """End a block; what its part may still get from the next one it waits for."""
+        block = self._blocks.pop(number, None)
+        if block is None:
+            return
+        if block.kind == "redacted":
+            yield from self._sealed(block)
+        elif block.kind == "reasoning":
+            yield from self._end_reasoning(block)
+        else:
+            yield from self._flush_result(block)
+            self._waiting.append(block)
+
+    def _end_reasoning(self, block: _Block) -> Iterator[Event]:
+        format_: str | None = None
+        if block.held:
+            signature, format_ = read_signature("".join(block.held))
+            yield PartDelta(block.part, Slot.SIGNATURE, signature)
+        yield PartEnd(block.part, format=format_)
+
+    def _sealed(self, block: _Block) -> Iterator[Event]:
+        """An artefact that stands for itself, or the signature of the part before."""
+        wire = _joined(block.held)
+        found = read_redacted(wire)
+        if isinstance(found, Artefact):
+            if self._waiting:
+                yield PartDelta(self._waiting[-1].part, Slot.SIGNATURE, found.signature or "")
+                yield from self._release(found.format)
+            return
+        yield from self._release()
+        if found is None:
+            document = {"reasoningContent": {"redactedContent": wire}}
+            yield PartStart(block.part, OpaquePart(dialect=DIALECT, document=document))
+        else:
+            yield PartStart(block.part, found)
+        yield PartEnd(block.part)
+
+    def _release(self, format_: str | None = None) -> Iterator[Event]:
+        """End the parts that waited, but for calls without arguments. format_: of the last one."""
+        bare: list[_Block] = []
+        for place, block in enumerate(self._waiting):
+            if block.bare:
+                bare.append(block)
+            else:
+                last = place == len(self._waiting) - 1
+                yield PartEnd(block.part, format=format_ if last else None)
+        self._waiting = bare
+
+    def _message_stop(self, document: Mapping[str, Json]) -> Iterator[Event]:
+        word = text(document.get("stopReason"))
+        if word is None:
+            raise self._invalid("upstream stopped without a reason")
+        reason = canonical_reason(word, has_calls=self._has_calls)
+        if reason is FinishReason.ERROR:
+            raise _Ended(ended_badly(word, self._stage))
+        for number in sorted(self._blocks):
+            yield from self._stop(number)
+        for block in self._waiting:
+            if block.bare and reason in WHOLE:
+                yield PartDelta(block.part, Slot.ARGUMENTS, "{}")
+            block.bare = False
+        yield from self._release()
+        self._regular = canonical_reason(word, has_calls=False) is reason
+        self._reason = self._reason or reason
+        residue = {k: v for k, v in document.items() if k not in ("stopReason", "p")}
+        yield ChoiceEnd(0, reason, word, keep(residue))
+        if self._last is not None:
+            yield from self._end()
+
+    def _metadata(self, document: Mapping[str, Json]) -> Iterator[Event]:
+        usage = decode_usage(document.get("usage"), document.get("serviceTier"))
+        if usage is not None:
+            yield UsageUpdate(usage)
+        self._last = {k: v for k, v in document.items() if k not in ("usage", "p")}
+        if self._reason is not None:
+            yield from self._end()
+
+    def _end(self) -> Iterator[Event]:
+        self._ended = True
+        for number in sorted(self._blocks):
+            yield from self._stop(number)
+        yield from self._release()
+        yield ResponseEnd(keep(self._last) if self._last else NO_EXT)
+
+
+HEAD = ("id", "model", "provider", "created")
+"""Extension members of `messageStart`."""
+
+_KINDS: dict[type, str] = {ToolCallPart: "call", ToolResultPart: "result", MediaPart: "image"}
+
+
+def _started_part(start: Mapping[str, Json]) -> Part | str | None:
+    """The part that a block's start opens; text: what is wrong with it; None: not known."""
+    for kind, inner in start.items():
+        if kind in ("toolUse", "toolResult") and isinstance(inner, Mapping):
+            values, residue = take(inner, "toolUseId", "name")
+            id_, name = text(values.get("toolUseId")), text(values.get("name"))
+            if id_ is None or (name is None and kind == "toolUse"):
+                return "a call or result has no id or name"
+            found = call_id(id_, residue)
+            if kind == "toolResult":
+                return _started_result(found, residue)
+            executor = executor_of(inner.get("type"))
+            return ToolCallPart(
+                call_id=found, name=name or "", executor=executor, ext=keep(residue)
+            )
+        if kind == "image" and isinstance(inner, Mapping):
+            media_type = FORMATS["image"].get(str(inner.get("format")))
+            return MediaPart(kind=MediaKind.IMAGE, media_type=media_type, ext=keep({}))
+    return None
+
+
+def _started_result(id_: str, residue: Document) -> ToolResultPart:
+    status = residue.get("status")
+    is_error = STATUSES.get(status) if isinstance(status, str) else None
+    if is_error is not None:
+        del residue["status"]
+    return ToolResultPart(
+        call_id=id_, is_error=is_error, executor=Executor.PROVIDER, ext=keep(residue)
+    )
+
+
+def _readable(document: Mapping[str, Json]) -> ReasoningPart:
+    """The empty part for readable reasoning, with what the extension members say of it."""
+    form, format_ = text(document.get("form")), text(document.get("format"))
+    summary = form == ReasoningForm.SUMMARY.value
+    return ReasoningPart(
+        form=ReasoningForm.SUMMARY if summary else ReasoningForm.FULL,
+        format=format_,
+        ext=NO_EXT if summary or format_ else keep({}),
+    )
+
+
+def _joined(pieces: list[str]) -> str:
+    """Base64 of what several pieces of base64 hold together."""
+    if len(pieces) == 1:
+        return pieces[0]
+    try:
+        whole = b"".join(base64.b64decode(piece, validate=True) for piece in pieces)
+    except (binascii.Error, ValueError):
+        return "".join(pieces)
+    return base64.b64encode(whole).decode()
+
+
+_READERS: dict[str, Callable[[ConverseStreamDecoder, Mapping[str, Json]], Iterator[Event]]] = {
+    "messageStart": ConverseStreamDecoder._message_start,
+    "contentBlockStart": ConverseStreamDecoder._block_start,
+    "contentBlockDelta": ConverseStreamDecoder._block_delta,
+    "contentBlockStop": ConverseStreamDecoder._block_stop,
+    "messageStop": ConverseStreamDecoder._message_stop,
+    "metadata": ConverseStreamDecoder._metadata,
+}
+"""Type of an event to what reads its document."""
+
+_Read = Callable[[ConverseStreamDecoder, int, Any, Mapping[str, Any]], Iterator[Event]]
+_DELTAS: dict[str, _Read] = {
+    "text": ConverseStreamDecoder._text,
+    "reasoningContent": ConverseStreamDecoder._reasoning,
+    "toolUse": ConverseStreamDecoder._arguments,
+    "toolResult": ConverseStreamDecoder._result,
+    "citation": ConverseStreamDecoder._citation,
+    "image": ConverseStreamDecoder._image,
+}
+"""Member of a delta to what reads it."""
