@@ -6,9 +6,13 @@ from arno.dialects.base import Dialect
 from arno.dialects.chat import ChatDialect
 from arno.dialects.chat.completions import CompletionsDialect
 from arno.dialects.chat.embeddings import EmbeddingsOperation
+from arno.dialects.converse import ConverseDialect
+from arno.dialects.responses import ResponsesDialect
 
 DIALECTS: dict[str, Dialect] = {
     "chat": ChatDialect(),
+    "converse": ConverseDialect(),
+    "responses": ResponsesDialect(),
 }
 
 CLIENTS: dict[str, Dialect] = {

@@ -1,0 +1,133 @@
+"""What a gateway reads of a request without decoding it, and the edits it makes.
+
+See `arno.dialects.bodies` for what is checked in every dialect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from arno.canon.ext import Json
+from arno.canon.failure import RequestError
+from arno.dialects import bodies
+from arno.dialects.base import Envelope
+from arno.dialects.responses.artefacts import TAG, read_artefact
+from arno.wire import json
+
+_ROUTING = frozenset(bodies.ROUTING)
+_TAGGED = b'"' + TAG.encode()
+"""How one of our tags begins in a body, whatever else is in it: a quick look for it."""
+
+ELSEWHERE = ("prompt", "conversation", "previous_response_id")
+"""Members that say where the conversation is, so that `input` may be left out."""
+
+
+class _Members(msgspec.Struct):
+    """The members a gateway looks into."""
+
+    model: str | None = None
+    models: list[str] | None = None
+    stream: bool | None = None
+    background: bool | None = None
+    max_output_tokens: int | None = None
+    provider: dict[str, Any] | None = None
+    user: str | None = None
+    session_id: str | None = None
+
+
+_NAMES = frozenset(_Members.__struct_fields__)
+_DECODER = msgspec.json.Decoder(_Members)
+
+
+def peek(body: bytes) -> Envelope:
+    """The envelope. Raises RequestError naming the member and what was expected."""
+    raw = bodies.members_of(body)
+    members = bodies.decoded(_DECODER, bodies.looked_at(raw, _NAMES))
+    bodies.check_operators(raw)
+    model = bodies.check_model(members.model, "model")
+    _check_input(raw)
+    bodies.check_limit(members.max_output_tokens, "max_output_tokens")
+    if members.background:
+        raise RequestError("answers are not made in the background here", "background")
+    models = bodies.check_models(members.models or (), "models")
+    bodies.check_length(members.user, "user")
+    bodies.check_length(members.session_id, "session_id")
+    bodies.check_doubles(body)
+    return Envelope(
+        model=model,
+        models=models,
+        stream=bool(members.stream),
+        include_usage=True,
+        routing=members.provider,
+        user=members.user,
+        session_id=members.session_id,
+        members=raw,
+    )
+
+
+def _check_input(members: Mapping[str, Raw]) -> None:
+    given = bodies.raw_text(members, "input")
+    kept = [bodies.raw_text(members, name) for name in ELSEWHERE]
+    empty = given in (b"", b"null", b'""') or (given[:1] == b"[" and given[1:].strip() == b"]")
+    if empty and all(each in (b"", b"null") for each in kept):
+        raise RequestError("input must be a string or a non-empty array of items", "input")
+    if given and not given.startswith((b"[", b'"', b"null")):
+        raise RequestError("input must be a string or a non-empty array of items", "input")
+
+
+def edit_request(
+    body: bytes,
+    *,
+    model: str | None,
+    contract: bool,
+    members: Mapping[str, Raw] | None = None,
+) -> bytes:
+    """The request for an upstream of the same dialect; `body` itself where nothing changes.
+
+    Usage is always told on this wire, so it need not be asked for. Artefacts that we have tagged
+    are another wire's, which no upstream of this one reads: their items stay here (R18).
+    """
+    tagged = body.find(_TAGGED) >= 0
+    if contract and model is None and not tagged:
+        return body
+    members = dict(members) if members is not None else bodies.members_of(body)
+    changed = tagged and _drop_tagged(members)
+    if model is not None and msgspec.json.decode(members["model"]) != model:
+        members["model"] = Raw(msgspec.json.encode(model))
+        changed = True
+    if not contract:
+        for name in _ROUTING & members.keys():
+            del members[name]
+            changed = True
+        changed = _hash_user(members) or changed
+    return msgspec.json.encode(members) if changed else body
+
+
+def _drop_tagged(members: dict[str, Raw]) -> bool:
+    """Take the items with our tags out of `input`."""
+    given = json.loads(bytes(members.get("input", b"null")))
+    if not isinstance(given, list):
+        return False
+    left = [item for item in given if not _is_tagged(item)]
+    members["input"] = Raw(json.dumps(left))
+    return len(left) < len(given)
+
+
+def _is_tagged(item: Json) -> bool:
+    sealed = item.get("encrypted_content") if isinstance(item, Mapping) else None
+    return isinstance(sealed, str) and read_artefact(sealed) is not None
+
+
+def _hash_user(members: dict[str, Raw]) -> bool:
+    """The end user's id for an upstream of another contract: the same each time, not readable."""
+    if "user" not in members:
+        return False
+    user = msgspec.json.decode(members["user"])
+    if not isinstance(user, str) or not user:
+        return False
+    members["user"] = Raw(msgspec.json.encode(bodies.private_id(user)))
+    return True
