@@ -7,7 +7,6 @@ from arno.dialects.chat import ChatDialect
 from arno.dialects.chat.completions import CompletionsDialect
 from arno.dialects.chat.embeddings import EmbeddingsOperation
 from arno.dialects.converse import ConverseDialect
-from arno.dialects.converse import ConverseDialect
 from arno.dialects.responses import ResponsesDialect
 
 DIALECTS: dict[str, Dialect] = {
