@@ -82,3 +82,15 @@ def error_of(failure: Failure, provider: str | None) -> Document:
         "message": failure.message,
         "metadata": metadata_of(failure, provider),
     }
+
+
+def encode_refusal(status: int, message: str, reason: str) -> Document:
+    """The error document for a request that the gateway itself does not serve."""
+    error: Document = {
+        "message": message,
+        "type": TYPES.get(status, "server_error"),
+        "param": None,
+        "code": reason,
+        "metadata": {"error_type": TYPES.get(status, "server_error"), "reason": reason},
+    }
+    return {"error": error}
