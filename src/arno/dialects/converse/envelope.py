@@ -14,16 +14,18 @@ from msgspec import Raw
 
 from arno.canon.failure import RequestError
 from arno.dialects.base import Envelope, RequestLine
-from arno.dialects.converse.request import ROUTING
-
-MAX_MODEL = 2048
-"""Characters of a model's id, which may be a long resource name. Source: ConversationalModelId."""
-
-MAX_MODELS = 16
-MAX_SESSION = 256
-
-OPERATORS = frozenset({"api_base", "api_key", "base_url", "extra_headers"})
-"""Members by which other gateways let a request say where it goes, and with which key (R35)."""
+from arno.dialects.bodies import (
+    ROUTING,
+    check_array,
+    check_length,
+    check_limit,
+    check_model,
+    check_models,
+    check_operators,
+    decoded,
+    looked_at,
+    members_of,
+)
 
 
 class _Inference(msgspec.Struct):
@@ -39,8 +41,8 @@ class _Members(msgspec.Struct):
     session_id: str | None = None
 
 
+_NAMES = frozenset(_Members.__struct_fields__)
 _DECODER = msgspec.json.Decoder(_Members)
-_MAP: msgspec.json.Decoder[dict[str, Raw]] = msgspec.json.Decoder(dict[str, Raw])
 _ROUTING = frozenset(ROUTING)
 
 
@@ -48,22 +50,17 @@ def peek(body: bytes, line: RequestLine) -> Envelope:
     """The envelope. Raises RequestError naming the member and what was expected."""
     if not line.model:
         raise RequestError("the path must name a model", "modelId")
-    _check_model(line.model, "modelId")
-    try:
-        body.decode()
-        raw = _MAP.decode(body)
-        members = _DECODER.decode(body)
-    except msgspec.ValidationError as error:
-        message, _, path = str(error).partition(" - at `$")
-        raise RequestError(message, path.strip("`.")) from error
-    except RecursionError as error:
-        raise RequestError("the body is nested too deep") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RequestError(f"the body is not JSON: {error}") from error
-    _check(raw, members)
+    model = check_model(line.model, "modelId")
+    raw = members_of(body)
+    members = decoded(_DECODER, looked_at(raw, _NAMES))
+    check_operators(raw)
+    check_array(raw, "messages")
+    if members.inferenceConfig is not None:
+        check_limit(members.inferenceConfig.maxTokens, "inferenceConfig.maxTokens")
+    check_length(members.session_id, "session_id")
     return Envelope(
-        model=line.model,
-        models=tuple(members.models or ()),
+        model=model,
+        models=check_models(members.models or (), "models"),
         stream=bool(line.stream),
         include_usage=True,
         routing=members.provider,
@@ -72,36 +69,11 @@ def peek(body: bytes, line: RequestLine) -> Envelope:
     )
 
 
-def _check(raw: Mapping[str, Raw], members: _Members) -> None:
-    for name in sorted(OPERATORS & raw.keys()):
-        if bytes(raw[name]).strip() != b"null":
-            raise RequestError("this is for the operator to say, not for a request", name)
-    messages = bytes(raw.get("messages", Raw(b""))).strip()
-    if not messages.startswith(b"[") or messages[1:].lstrip().startswith(b"]"):
-        raise RequestError("messages must be a non-empty array", "messages")
-    most = members.inferenceConfig.maxTokens if members.inferenceConfig else None
-    if most is not None and not 1 <= most <= 2**31:
-        path = "inferenceConfig.maxTokens"
-        raise RequestError("maxTokens must be a positive number below 2^31", path)
-    if len(members.models or ()) > MAX_MODELS:
-        raise RequestError(f"models must have at most {MAX_MODELS} entries", "models")
-    for number, model in enumerate(members.models or ()):
-        _check_model(model, f"models[{number}]")
-    if len(members.session_id or "") > MAX_SESSION:
-        message = f"session_id must have at most {MAX_SESSION} characters"
-        raise RequestError(message, "session_id")
-
-
-def _check_model(model: str, path: str) -> None:
-    if not model or len(model) > MAX_MODEL or not model.isprintable():
-        raise RequestError(f"{path} must be printable, 1 to {MAX_MODEL} characters", path)
-
-
 def edit_request(body: bytes, *, contract: bool, members: Mapping[str, Raw] | None = None) -> bytes:
     """The request for an upstream of the same dialect; `body` itself where nothing changes."""
     if contract:
         return body
-    found = members if members is not None else _MAP.decode(body)
+    found = members if members is not None else members_of(body)
     if _ROUTING.isdisjoint(found):
         return body
     return msgspec.json.encode({k: v for k, v in found.items() if k not in _ROUTING})

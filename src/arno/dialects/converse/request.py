@@ -19,6 +19,7 @@ from arno.canon.ext import Json, is_empty
 from arno.canon.failure import RequestError
 from arno.canon.request import Output, Reasoning, Request, Sampling
 from arno.dialects.base import RequestLine
+from arno.dialects.bodies import ROUTING
 from arno.dialects.converse.blocks_decode import arguments_of_turns
 from arno.dialects.converse.residue import (
     DIALECT,
@@ -42,21 +43,6 @@ from arno.dialects.converse.writing import Writing
 from arno.dialects.disclosure import foreign
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
-
-ROUTING = (
-    "provider",
-    "models",
-    "route",
-    "transforms",
-    "plugins",
-    "preset",
-    "session_id",
-    "trace",
-    "debug",
-    "usage",
-    "fallbacks",
-)
-"""Members for the gateway itself; they never reach an upstream of another contract (R14)."""
 
 EFFORTS: dict[str, str] = {
     "minimal": "low",

@@ -182,7 +182,9 @@ def _encode_tool(tool: Tool, path: str, writing: Writing) -> Document | None:
 
 
 def _schema(parameters: Json, path: str, writing: Writing) -> Json:
-    """The schema of a tool's input, which must be that of an object."""
+    """The schema of a tool's input, which must be that of an object; none: it takes nothing."""
+    if parameters is None:
+        return NO_PARAMETERS
     if isinstance(parameters, Mapping) and "type" in parameters:
         return parameters
     writing.approximate(f"{path}/parameters", "the schema must be that of an object")
@@ -196,12 +198,13 @@ def _encode_choice(choice: ToolChoice, request: Request, *, has_tools: bool) -> 
             why = "the wire cannot forbid calls while the conversation holds some"
             raise RequestError(why, "/tool_choice")
         return None
+    native = is_native(request.ext)
     name = _only_name(choice)
     if name is None and choice.names:
         raise RequestError("the wire limits the choice to one tool or none", "/tool_choice/names")
     if choice.mode is ToolChoiceMode.AUTO:
-        return {"auto": {}} if has_tools else None
-    if not has_tools:
+        return {"auto": {}} if has_tools or native else None
+    if not has_tools and not native:
         raise RequestError("a tool must be called, and none is offered", "/tool_choice")
     return {"any": {}} if name is None else {"tool": {"name": name}}
 
