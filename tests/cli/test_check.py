@@ -73,6 +73,7 @@ def test_every_value_is_shown_with_its_origin(folder):
     assert found["providers"] == {
         ("groq", "https://api.groq.com/openai/v1"): "shipped row",
         ("groq", "key: environment GROQ_API_KEY"): "environment GROQ_API_KEY",
+        ("groq-responses", "groq in the dialect responses"): "shipped row",
         ("lab", "http://127.0.0.1:9/v1"): "arno.toml:10",
         ("lab", "without a key"): "arno.toml:9",
     }

@@ -86,7 +86,7 @@ def test_the_file_says_nothing_as_it_is(tmp_path):
 def test_all_examples_together_are_a_configuration(complete):
     text = examples(without_authorities(starter()))
     config = configured(complete, text, ENVIRON)
-    assert {u.endpoint.slug for u in config.live} == {"groq", "lab"}
+    assert {u.endpoint.slug for u in config.live} == {"groq", "groq-responses", "lab"}
     assert list(config.catalogue.models)[-2:] == ["team/writer", "team/reader"]
 
 
@@ -110,6 +110,16 @@ RARE = {
     "provider.price_as",
     "provider.supported_parameters",
     "provider.key_file",
+    "provider.auth",
+    "provider.credentials_file",
+    "provider.headers",
+    "provider.multiple_choices",
+    "provider.project",
+    "provider.query",
+    "provider.region",
+    "provider.resource",
+    "provider.road",
+    "provider.variant_of",
     "key.key_file",
     "model.name",
     "model.description",

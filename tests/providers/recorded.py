@@ -17,11 +17,14 @@ from arno.engine.translation import Translation
 from arno.exchange.machine import DEFAULT_LIMITS, Exchange
 from arno.ledger.settle import NO_PRICES
 from arno.providers import load_catalogue, quirks
+from arno.providers.environment import filled
 from arno.transport.base import HttpRequest
 from arno.wire import json
 from tests.laws.recordings import Recording, recorded
 
-CATALOGUE = load_catalogue()
+SHIPPED = load_catalogue()
+AZURE = msgspec.structs.replace(SHIPPED.known["azure"], resource="fantasy-playground-resource")
+CATALOGUE = SHIPPED.extended(endpoints=[filled(AZURE, {})])
 CHAT = DIALECTS["chat"]
 KEY = "the-key"
 PIECE = 1000
@@ -33,7 +36,9 @@ def host_of(url: str) -> str:
     return urlsplit(url).netloc
 
 
-HOSTS = {host_of(row.base_url): row.slug for row in CATALOGUE.known.values()}
+HOSTS = {
+    host_of(row.base_url): row.slug for row in CATALOGUE.known.values() if row.dialect == "chat"
+}
 
 
 @cache

@@ -18,25 +18,64 @@ def catalogue():
 
 
 LIVE = (
-    "openrouter openai moonshotai deepinfra groq xai together fireworks mistral deepseek cerebras "
-    "z-ai huggingface vercel vllm llama-cpp ollama"
+    "openrouter openrouter-messages openrouter-responses openai openai-responses anthropic "
+    "google-ai-studio google-vertex google-vertex-anthropic amazon-bedrock "
+    "amazon-bedrock-anthropic amazon-bedrock-mantle amazon-bedrock-mantle-responses azure "
+    "azure-responses moonshotai deepinfra groq groq-responses xai xai-responses together fireworks "
+    "mistral deepseek deepseek-responses cerebras z-ai huggingface vercel vercel-messages "
+    "vercel-responses vllm llama-cpp ollama"
 ).split()
 LOCAL = ("vllm", "llama-cpp", "ollama")
+SAME_NAME = {
+    "google-vertex-anthropic": "google-vertex",
+    "amazon-bedrock-anthropic": "amazon-bedrock",
+    "amazon-bedrock-mantle": "amazon-bedrock",
+    "amazon-bedrock-mantle-responses": "amazon-bedrock",
+}
+"""Rows that have the display name of another one without being variants of it."""
+AUTH = {
+    "anthropic": "x-api-key",
+    "google-ai-studio": "x-goog-api-key",
+    "google-vertex": "google",
+    "google-vertex-anthropic": "google",
+    "amazon-bedrock": "aws",
+    "amazon-bedrock-anthropic": "aws",
+    "azure": "api-key",
+    "azure-responses": "api-key",
+}
+SEVERAL = "openai azure deepinfra xai together fireworks mistral vllm replay".split()
 
 
 def test_the_shipped_endpoints(catalogue):
     assert list(catalogue.endpoints) == [*LIVE, "replay"]
     live = [catalogue.endpoints[slug] for slug in LIVE]
-    assert {row.dialect for row in live} == {"chat"}
+    dialects = {"chat", "responses", "messages", "gemini", "converse"}
+    assert {row.dialect for row in live} == dialects
     assert {row.transport for row in live} == {"live"}
-    assert [row.slug for row in live if row.contract] == ["openrouter"]
+    assert {row.family for row in live if row.contract} == {"openrouter"}
     assert [row.slug for row in live if not row.stream_usage] == ["mistral"]
     assert not any(row.finish_optional or row.price_as for row in live)
     assert all(row.unlisted_models and row.supported_parameters for row in live)
-    assert all(catalogue.slug_of(row.name) == row.slug for row in live)
+    for row in live:
+        assert catalogue.slug_of(row.name) == SAME_NAME.get(row.slug, row.family)
+    assert {row.slug: str(row.auth) for row in live if row.auth != "bearer"} == AUTH
+    several = [row.slug for row in catalogue.endpoints.values() if row.multiple_choices]
+    assert sorted(several) == sorted(SEVERAL)
     replay = catalogue.endpoints["replay"]
     assert (replay.contract, replay.transport, replay.price_as) == (True, "replay", "openrouter")
     assert not replay.unlisted_models
+
+
+def test_variants_are_the_same_service_in_another_dialect(catalogue):
+    for row in catalogue.endpoints.values():
+        if row.variant_of is None:
+            continue
+        lead = catalogue.endpoints[row.variant_of]
+        assert row.slug == f"{lead.slug}-{row.dialect}"
+        assert (row.name, row.base_url, row.auth) == (lead.name, lead.base_url, lead.auth)
+        assert (row.key_names, row.contract) == (lead.key_names, lead.contract)
+        assert (row.field_env, row.switch_env) == (lead.field_env, lead.switch_env)
+        assert row.dialect != lead.dialect
 
 
 def test_hosted_endpoints_are_encrypted_and_stay_where_they_are(catalogue):
@@ -47,17 +86,88 @@ def test_hosted_endpoints_are_encrypted_and_stay_where_they_are(catalogue):
         scheme = "http://localhost:" if local else "https://"
         assert row.base_url.startswith(scheme), slug
         assert (row.base_url_env is not None) is row.anonymous is local, slug
-        assert row.key_names, slug
+        assert row.key_names or row.switch_env, slug
+        assert not row.missing or set(row.missing) == set(row.field_env), slug
 
 
-def test_one_variable_switches_one_endpoint_on(catalogue):
+FIELDS = {
+    "region": ("AWS_REGION", "us-east-1"),
+    "project": ("GOOGLE_CLOUD_PROJECT", "my-project"),
+    "resource": ("AZURE_RESOURCE_NAME", "mine"),
+}
+CLOUD = {"GOOGLE_CLOUD_LOCATION": "us-east5", **dict(FIELDS.values())}
+"""What fills the addresses of all clouds."""
+
+
+def test_one_variable_switches_one_endpoint_on_and_its_variants(catalogue):
     for slug in LIVE:
-        for name in catalogue.endpoints[slug].key_names:
-            assert list(catalogue.from_environment({name: "k"}).endpoints) == [slug]
+        lead = catalogue.endpoints[slug]
+        for name in (*lead.key_names, *lead.switch_env):
+            found = catalogue.from_environment({name: "k", **CLOUD}).endpoints
+            assert lead.family in found
+            shared = {row.name for row in found.values()}
+            assert shared == {lead.name}, name
+
+
+def test_a_key_alone_is_not_enough_for_an_address_with_variables(catalogue):
+    for slug in LIVE:
+        row = catalogue.endpoints[slug]
+        if row.missing:
+            for name in (*row.key_names, *row.switch_env):
+                assert not catalogue.from_environment({name: "k"}).endpoints
     for slug in LOCAL:
         name = catalogue.endpoints[slug].base_url_env
         found = catalogue.from_environment({name: "http://gpu:1/v1/"}).endpoints
         assert [(row.slug, row.base_url) for row in found.values()] == [(slug, "http://gpu:1/v1")]
+
+
+SPOKEN = [
+    # asked for, the client's dialect: who is asked
+    ("openai/gpt-5", "chat", "openai"),
+    ("openai/gpt-5", "responses", "openai-responses"),
+    ("openai/gpt-5", "messages", "openai"),
+    ("openai-responses/gpt-5", "chat", "openai-responses"),
+    ("openrouter/a/b", "messages", "openrouter-messages"),
+    ("a/b", "responses", "openrouter-responses"),
+    ("a/b", "gemini", "openrouter"),
+    ("anthropic/claude", "chat", "anthropic"),
+    ("amazon-bedrock/claude", "messages", "amazon-bedrock"),
+    (KIMI, "messages", "openrouter-messages"),
+]
+
+
+@pytest.mark.parametrize(("model", "dialect", "slug"), SPOKEN)
+def test_a_client_is_served_in_its_own_dialect_where_that_can_be(catalogue, model, dialect, slug):
+    candidate = catalogue.candidates_for(model)[0]
+    spoken = catalogue.spoken(candidate, dialect)
+    assert spoken.endpoint.slug == slug
+    assert (spoken.upstream_model, spoken.model) == (candidate.upstream_model, candidate.model)
+
+
+def test_a_variant_that_is_off_is_not_asked(catalogue):
+    alone = catalogue.only(["openai"])
+    [candidate] = alone.candidates_for("openai/gpt-5")
+    assert alone.spoken(candidate, "responses") == candidate
+
+
+def test_a_variant_costs_what_its_row_costs(catalogue):
+    for row in ("openrouter-messages", "openrouter-responses"):
+        lead = catalogue.prices_for("openrouter", KIMI)
+        own = catalogue.prices_for(row, KIMI)
+        assert lead
+        assert [msgspec.structs.replace(p, endpoint="openrouter") for p in own] == list(lead)
+    guess = msgspec.structs.replace(
+        catalogue.prices_for("openrouter", KIMI)[0],
+        endpoint="openai",
+        model="gpt-5",
+        estimate=True,
+        served_by=None,
+    )
+    guessed = catalogue.with_estimates([], [guess])
+    candidate = guessed.candidates_for("openai-responses/gpt-5")[0]
+    assert candidate.model == "openai/gpt-5"
+    [price] = guessed.prices_for("openai-responses", candidate.model)
+    assert (price.output, price.estimate) == (guess.output, True)
 
 
 def test_candidates_come_in_the_order_of_the_model_row(catalogue):

@@ -16,9 +16,20 @@ import msgspec
 
 from arno.providers import templates
 from arno.providers.load import CatalogueError
-from arno.providers.rows import SIGNED, Endpoint, is_base_url
+from arno.providers.rows import SIGNED, Auth, Endpoint, is_base_url
 
 Environment = Mapping[str, str]
+
+_KEYLESS = SIGNED | {Auth.NONE}
+
+
+class VariableError(CatalogueError):
+    """A variable of the environment that holds what it must not; its value is not repeated."""
+
+    def __init__(self, variable: str, text: str) -> None:
+        super().__init__(f"{variable} {text}")
+        self.variable = variable
+        self.text = text
 
 
 def upstream_key(endpoint: Endpoint, environ: Environment) -> str | None:
@@ -31,7 +42,7 @@ def usable(endpoint: Endpoint, environ: Environment) -> bool:
 
     Its address may still have fields without a value.
     """
-    keyless = endpoint.anonymous or not endpoint.key_names or endpoint.auth in SIGNED
+    keyless = endpoint.anonymous or not endpoint.key_names or endpoint.auth in _KEYLESS
     return keyless or upstream_key(endpoint, environ) is not None
 
 
@@ -50,20 +61,20 @@ def switched_on(endpoint: Endpoint, environ: Environment) -> bool:
 
 
 def placed(endpoint: Endpoint, environ: Environment) -> Endpoint:
-    """The endpoint at the address that the environment gives. Raises CatalogueError."""
+    """The endpoint at the address that the environment gives. Raises VariableError."""
     return filled(_moved(endpoint, environ), environ)
 
 
 def filled(endpoint: Endpoint, environ: Environment) -> Endpoint:
     """The endpoint with the values of its address's fields in their places, if all are known.
 
-    A value in the row goes before one of the environment. Raises CatalogueError for one that may
-    not be part of an address; its text names the variable and does not repeat the value.
+    A value in the row goes before one of the environment. Raises VariableError for one that may
+    not be part of an address.
     """
     given = _given(endpoint, environ)
     for field, name in given.items():
         if not templates.FIELDS[field].holds(environ[name]):
-            raise CatalogueError(f"{name}: expected {templates.FIELDS[field].expects}")
+            raise VariableError(name, f"must be {templates.FIELDS[field].expects}")
     values = {field: environ[name] for field, name in given.items()}
     known = msgspec.structs.replace(endpoint, **values) if values else endpoint
     fields = templates.variables(known.base_url)
@@ -90,8 +101,8 @@ def _moved(endpoint: Endpoint, environ: Environment) -> Endpoint:
     base_url = given.rstrip("/")
     if not is_base_url(base_url):
         # It is not repeated: what somebody puts into the wrong variable may be a key.
-        raise CatalogueError(
-            f"{endpoint.base_url_env} must be a base URL such as {endpoint.base_url}"
+        raise VariableError(
+            endpoint.base_url_env or "", f"must be a base URL such as {endpoint.base_url}"
         )
     return msgspec.structs.replace(endpoint, base_url=base_url)
 

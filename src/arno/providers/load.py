@@ -132,6 +132,7 @@ def check(facts: Facts, origin: Origin = SHIPPED) -> None:
             _exists(origin.endpoints, row.slug, "variant_of", row.variant_of, primary)
         if row.road is not None:
             _exists(origin.endpoints, row.slug, "road", row.road, ROADS.keys())
+            _exists(origin.endpoints, row.slug, "dialect", row.dialect, {ROADS[row.road].dialect})
         for quirk in row.quirks:
             _exists(origin.endpoints, row.slug, "quirks", quirk, QUIRKS.keys())
     for model in facts.models:

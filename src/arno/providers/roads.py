@@ -48,18 +48,23 @@ ACCEPT: Mapping[Framing, str] = {
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """What a road decides by. model: the id there; headers: those the request would have."""
+    """What a road decides by. model: the id there; own: the path that the dialect would take;
+    headers: those that the request would have.
+    """
 
     model: str
     stream: bool
+    own: str = ""
     headers: Headers = ()
 
 
 class Road(msgspec.Struct, frozen=True, kw_only=True):
-    """One way. path: below the base URL; members: those of the body that is sent, None: as it is;
-    left_out: headers that do not travel; streams: how a stream is cut, None: as the dialect does.
+    """One way. dialect: the one whose requests it takes; path: below the base URL; members: those
+    of the body that is sent, None: as it is; left_out: headers that do not travel; streams: how a
+    stream is cut, None: as the dialect does.
     """
 
+    dialect: str
     path: Callable[[Ask], str]
     members: Callable[[Members, Ask], Members] | None = None
     left_out: frozenset[str] = frozenset()
@@ -68,6 +73,10 @@ class Road(msgspec.Struct, frozen=True, kw_only=True):
     def framing(self, stream: bool) -> Framing | None:
         """How the answer is cut; None: as the dialect says, or not at all."""
         return self.streams if stream else None
+
+    def travelling(self, headers: Headers) -> Headers:
+        """The headers that go this way."""
+        return tuple((name, value) for name, value in headers if name not in self.left_out)
 
     def prepare(self, body: bytes, ask: Ask) -> bytes:
         """The body that is sent. Raises RequestError for one that is no JSON object."""
@@ -134,21 +143,26 @@ def _generate_path(ask: Ask) -> str:
 
 
 def _deployment_path(ask: Ask) -> str:
-    return f"/openai/deployments/{segment(ask.model)}/chat/completions"
+    """The dialect's own path below the deployment: `/chat/completions`, `/embeddings`."""
+    return f"/openai/deployments/{segment(ask.model)}{ask.own}"
 
 
 ROADS: Mapping[str, Road] = {
     "bedrock_invoke": Road(
+        dialect="messages",
         path=_invoke_path,
         members=_invoke_members,
         left_out=frozenset({BETAS, _VERSION}),
         streams=Framing.EVENT_STREAM_BYTES,
     ),
     "vertex_anthropic": Road(
-        path=_raw_predict_path, members=_raw_predict_members, left_out=frozenset({_VERSION})
+        dialect="messages",
+        path=_raw_predict_path,
+        members=_raw_predict_members,
+        left_out=frozenset({_VERSION}),
     ),
-    "vertex_gemini": Road(path=_generate_path, streams=Framing.SSE),
-    "azure_deployments": Road(path=_deployment_path),
+    "vertex_gemini": Road(dialect="gemini", path=_generate_path, streams=Framing.SSE),
+    "azure_deployments": Road(dialect="chat", path=_deployment_path),
 }
 """Every road by the name that rows use."""
 
@@ -193,17 +207,20 @@ def carry(
     """
     road = None if endpoint.road is None else ROADS[endpoint.road]
     framing = (road and road.framing(stream)) or dialect.framing
-    fields = {**dict(dialect.headers), **endpoint.headers}
-    named = (*fields.items(), *forward)
-    if road is None:
-        path = dialect.path(model, stream=stream)
-    else:
-        ask = Ask(model, stream, named)
+    named = fields(endpoint, dialect.headers, forward)
+    path = dialect.path(model, stream=stream)
+    if road is not None:
+        ask = Ask(model, stream, path, named)
         path, body = road.path(ask), road.prepare(body, ask)
-        named = tuple((name, value) for name, value in named if name not in road.left_out)
+        named = road.travelling(named)
     accept = ACCEPT[framing] if stream else "application/json"
     headers = (("content-type", "application/json"), ("accept", accept), *named)
     return Carried(with_query(endpoint.base_url + path, endpoint.query), headers, body, framing)
+
+
+def fields(endpoint: Endpoint, headers: Headers, forward: Headers) -> Headers:
+    """The dialect's headers, the row's in their place, and the client's that go on."""
+    return (*{**dict(headers), **endpoint.headers}.items(), *forward)
 
 
 def with_query(url: str, query: str | None) -> str:

@@ -67,6 +67,11 @@ class ServiceAccount(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return "ServiceAccount(...)"
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be read anywhere."""
+        return (self.private_key,)
+
 
 class AuthorizedUser(msgspec.Struct, frozen=True, kw_only=True):
     """A user's login, kept by gcloud. quota_project_id: who pays for the requests."""
@@ -80,11 +85,21 @@ class AuthorizedUser(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return "AuthorizedUser(...)"
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be read anywhere."""
+        return (self.client_secret, self.refresh_token)
+
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):
     """The machine's own identity, which the metadata server at `host` gives tokens for."""
 
     host: str = METADATA_HOST
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Nothing: the machine itself is known."""
+        return ()
 
 
 Credentials = ServiceAccount | AuthorizedUser | Machine
@@ -174,6 +189,11 @@ def _is_token_address(text: str) -> bool:
     except ValueError:
         return False
     return origin.secure or origin.host in ("127.0.0.1", "::1", "localhost")
+
+
+def check_credentials(credentials: Credentials) -> None:
+    """Raises CredentialsError if they cannot be used, as far as that shows without asking."""
+    _grant_of(credentials, lambda: 0.0)
 
 
 class GoogleSigner:

@@ -2,8 +2,10 @@
 
 import pytest
 
+from arno.dialects import DIALECTS
 from tests.gateway.config.building import SHIPPED, UPSTREAM, configured, problems
 
+DIALECT_NAMES = ", ".join(map(repr, DIALECTS))
 LAB = '[provider.lab]\nbase_url = "http://127.0.0.1:9/v1"\n'
 
 
@@ -19,12 +21,13 @@ def test_nothing_said_and_nothing_set_is_recordings_alone(tmp_path):
 
 def test_a_key_in_the_environment_switches_a_row_on(tmp_path):
     config = configured(tmp_path, "", {"GROQ_API_KEY": UPSTREAM, "OPENAI_API_KEY": ""})
-    assert on(config) == ["groq"]
+    assert on(config) == ["groq", "groq-responses"]
     groq = config.upstreams["groq"]
     assert (groq.origin, groq.address) == ("environment GROQ_API_KEY", "shipped row")
     assert config.upstream_key("groq") == UPSTREAM
     assert config.upstreams["openai"].origin == "set OPENAI_API_KEY"
-    assert list(config.catalogue.endpoints) == ["groq", "replay"]
+    assert list(config.catalogue.endpoints) == ["groq", "groq-responses", "replay"]
+    assert config.upstream_key("groq-responses") == UPSTREAM
 
 
 def test_an_address_in_the_environment_switches_a_local_row_on(tmp_path):
@@ -144,7 +147,7 @@ WRONG = {
     ),
     "a dialect that is none": (
         LAB + 'dialect = "chatt"',
-        "arno.toml:3: provider.lab.dialect: expected one of 'chat', got 'chatt'",
+        f"arno.toml:3: provider.lab.dialect: expected one of {DIALECT_NAMES}, got 'chatt'",
     ),
     "two bounds for one host": (
         LAB
@@ -159,3 +162,144 @@ WRONG = {
 def test_what_cannot_be_is_told(case, tmp_path):
     text, expected = WRONG[case]
     assert problems(tmp_path, text) == [expected]
+
+
+AZURE = {"AZURE_API_KEY": UPSTREAM}
+AWS = {"AWS_BEARER_TOKEN_BEDROCK": UPSTREAM}
+
+
+def test_an_address_with_variables_is_filled_by_the_environment(tmp_path):
+    config = configured(tmp_path, "", {**AZURE, "AZURE_RESOURCE_NAME": "mine"})
+    assert on(config) == ["azure", "azure-responses"]
+    for slug in on(config):
+        base_url = config.upstreams[slug].endpoint.base_url
+        assert base_url == "https://mine.openai.azure.com/openai/v1"
+        assert config.catalogue.endpoints[slug].base_url == base_url
+
+
+def test_or_by_the_file_which_goes_first(tmp_path):
+    environ = {**AZURE, "AZURE_RESOURCE_NAME": "mine"}
+    config = configured(tmp_path, '[provider.azure]\nresource = "theirs"', environ)
+    found = [config.upstreams[slug].endpoint.base_url for slug in on(config)]
+    assert found == ["https://theirs.openai.azure.com/openai/v1"] * 2
+
+
+def test_what_is_missing_is_told_for_rows_that_are_off_and_rows_that_are_on(tmp_path):
+    config = configured(tmp_path, "", AZURE)
+    assert on(config) == []
+    assert config.upstreams["azure"].origin == (
+        "set AZURE_OPENAI_API_KEY or AZURE_API_KEY, and AZURE_RESOURCE_NAME or "
+        "AZURE_OPENAI_RESOURCE"
+    )
+    assert problems(tmp_path, "[provider.azure]", AZURE) == [
+        "arno.toml:1: provider.azure: no resource: set AZURE_RESOURCE_NAME or "
+        "AZURE_OPENAI_RESOURCE, or say resource"
+    ]
+    text = '[provider.mine]\nbase_url = "https://{region}.example/v1"'
+    assert problems(tmp_path, text) == ["arno.toml:1: provider.mine: no region: say region"]
+
+
+@pytest.mark.parametrize("sign", "#@/?\\%")
+def test_a_value_that_could_move_the_host_is_told_with_its_place(sign, tmp_path):
+    value = f"evil.example{sign}"
+    [line] = problems(tmp_path, "", {**AZURE, "AZURE_RESOURCE_NAME": value})
+    assert line == (
+        "environment AZURE_RESOURCE_NAME: must be a resource's name: letters, digits and hyphens"
+    )
+    text = f"[provider.azure]\nresource = '{value}'"
+    [line] = problems(tmp_path, text, {**AZURE, "AZURE_RESOURCE_NAME": "mine"})
+    assert line.startswith("arno.toml:2: provider.azure.resource: expected a resource's name")
+
+
+def test_an_own_row_says_how_it_is_reached(tmp_path):
+    text = """
+    [provider.mine]
+    base_url = "https://{resource}.cognitiveservices.azure.com"
+    resource = "r1"
+    road = "azure_deployments"
+    query = "api-version=2024-10-21"
+    auth = "api-key"
+    key_env = "MINE"
+    headers = { X-Team = "writers" }
+    multiple_choices = true
+    """
+    row = configured(tmp_path, text, {"MINE": UPSTREAM}).upstreams["mine"].endpoint
+    assert row.base_url == "https://r1.cognitiveservices.azure.com"
+    assert (row.road, row.query, row.auth) == (
+        "azure_deployments",
+        "api-version=2024-10-21",
+        "api-key",
+    )
+    assert (row.headers, row.multiple_choices) == ({"x-team": "writers"}, True)
+
+
+def test_a_variant_follows_its_row(tmp_path):
+    environ = {"OPENAI_API_KEY": "other", "MINE": UPSTREAM}
+    config = configured(tmp_path, '[provider.openai]\nkey_env = "MINE"', environ)
+    assert on(config) == ["openai", "openai-responses"]
+    assert config.upstream_key("openai-responses") == UPSTREAM
+    assert config.upstreams["openai-responses"].endpoint.dialect == "responses"
+    off = configured(tmp_path, "[provider.openai]\nenabled = false", environ)
+    assert on(off) == []
+    assert off.upstreams["openai-responses"].disabled
+
+
+@pytest.mark.parametrize("said", ['base_url = "https://other.example/v1"', 'dialect = "chat"'])
+def test_a_variant_stays_away_where_its_row_is_another_service(said, tmp_path):
+    """What goes to a proxy of one's own must not go round it in another dialect."""
+    environ = {"OPENAI_API_KEY": UPSTREAM}
+    config = configured(tmp_path, f"[provider.openai]\n{said}", environ)
+    assert on(config) == ["openai"]
+    own = f"[provider.openai]\n{said}\n[provider.openai-responses]\nconnections = 3"
+    assert on(configured(tmp_path, own, environ)) == ["openai", "openai-responses"]
+
+
+def test_a_bearer_key_of_a_cloud_needs_no_signature(tmp_path):
+    config = configured(tmp_path, "", {**AWS, "AWS_REGION": "eu-west-1"})
+    assert "amazon-bedrock" in on(config)
+    assert config.upstream_key("amazon-bedrock") == UPSTREAM
+
+
+CANNOT = {
+    "a road that is none": ('road = "x"', "road: expected one of 'bedrock_invoke', "),
+    "a road of another dialect": (
+        'road = "vertex_gemini"',
+        "road: 'vertex_gemini' is a way for the dialect 'gemini', not 'chat'",
+    ),
+    "a way of showing that is none": ('auth = "basic"', "auth: expected one of 'bearer', "),
+    "a key in a header": (
+        'headers = { Authorization = "Bearer hunter2" }',
+        "headers.Authorization: this header is not for the file to set: a key goes by key_env or "
+        "key_file",
+    ),
+    "a header that breaks lines": (
+        'headers = { x-a = "hunter2\\r\\nx-b: c" }',
+        "headers.x-a: expected printable ASCII without a blank at its ends",
+    ),
+    "a query with a fragment": ('query = "a=b#hunter2"', 'query: expected plain "name=value"'),
+    "credentials where none are read": (
+        'credentials_file = "x.json"',
+        "credentials_file: this is for auth = 'google' alone",
+    ),
+    "a variant of nobody": (
+        'variant_of = "nobody"',
+        "variant_of: there is no provider 'nobody' that could have variants",
+    ),
+    "a variant of a variant": (
+        'variant_of = "openai-responses"',
+        "variant_of: there is no provider 'openai-responses' that could have variants",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CANNOT)
+def test_what_cannot_be_said_of_a_way_is_told_with_its_line(case, tmp_path):
+    said, expected = CANNOT[case]
+    [line, *_] = problems(tmp_path, LAB + said)
+    assert line.startswith(f"arno.toml:3: provider.lab.{expected}")
+    assert "hunter2" not in line
+
+
+def test_an_address_with_a_variable_that_is_none_is_told(tmp_path):
+    [line] = problems(tmp_path, '[provider.lab]\nbase_url = "https://{host}.example"')
+    assert line.startswith("arno.toml:2: provider.lab.base_url: expected an http(s) URL")

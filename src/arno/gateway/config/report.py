@@ -142,7 +142,9 @@ def _provider(upstream: Upstream) -> Iterator[Row]:
     """Its address and who asks there; of a variant, which has both from its row, the dialect."""
     endpoint, slug = upstream.endpoint, upstream.endpoint.slug
     if endpoint.variant_of is not None:
-        yield Row(slug, f"{endpoint.variant_of} in the dialect {endpoint.dialect}", upstream.address)
+        yield Row(
+            slug, f"{endpoint.variant_of} in the dialect {endpoint.dialect}", upstream.address
+        )
         return
     yield Row(slug, upstream.endpoint.base_url, upstream.address)
     yield Row(slug, _shown_by(upstream), upstream.origin)
