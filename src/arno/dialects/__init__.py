@@ -7,10 +7,12 @@ from arno.dialects.chat import ChatDialect
 from arno.dialects.chat.completions import CompletionsDialect
 from arno.dialects.chat.embeddings import EmbeddingsOperation
 from arno.dialects.converse import ConverseDialect
+from arno.dialects.messages import MessagesDialect
 from arno.dialects.responses import ResponsesDialect
 
 DIALECTS: dict[str, Dialect] = {
     "chat": ChatDialect(),
+    "messages": MessagesDialect(),
     "converse": ConverseDialect(),
     "responses": ResponsesDialect(),
 }

@@ -95,6 +95,10 @@ class MessagesDialect:
         """Status and document for a failure before any output."""
         return failures.encode_failure(failure, provider)
 
+    def encode_refusal(self, status: int, message: str, reason: str) -> Json:
+        """The error document for a request that the gateway itself does not serve."""
+        return failures.encode_refusal(status, message, reason)
+
     def stream_decoder(self, *, finish_optional: bool = False) -> StreamDecoder:
         """A decoder for one stream; a finish is never optional here."""
         return MessagesStreamDecoder()

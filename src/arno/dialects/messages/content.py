@@ -133,6 +133,9 @@ def _refusal(part: RefusalPart, path: str, to_client: bool) -> Blocks:
 def _reasoning(part: ReasoningPart, path: str, to_client: bool) -> Blocks:
     if not to_client and not _may_go_back(part):
         return [], [Loss(path, "dropped", _ORIGIN)]
+    if not to_client:
+        # Ids that other wires gave stay behind: upstreams read what they made, and no tags.
+        part = msgspec.structs.replace(part, id=None, item=None)
     if part.sealed is None and part.form is not ReasoningForm.REDACTED:
         return [_thinking(part)], []
     blocks = [_thinking(part)] if part.text or part.signature else []

@@ -96,6 +96,28 @@ def encode_failure(failure: Failure, provider: str | None = None) -> tuple[int, 
     return client_status(failure), error_document(failure, provider, None)
 
 
+REFUSALS: dict[int, tuple[str, str]] = {
+    401: ("authentication_error", "authentication"),
+    402: ("billing_error", "payment_required"),
+    403: ("permission_error", "permission_denied"),
+    404: ("not_found_error", "not_found"),
+    408: ("timeout_error", "timeout"),
+    413: ("request_too_large", "payload_too_large"),
+    429: ("rate_limit_error", "rate_limit_exceeded"),
+    500: ("api_error", "server"),
+    503: ("overloaded_error", "server"),
+    504: ("timeout_error", "timeout"),
+}
+"""What a refusal of the gateway's own reads as: its type and the contract's error_type."""
+
+
+def encode_refusal(status: int, message: str, reason: str) -> Document:
+    """The error document for a request that the gateway itself does not serve."""
+    type_, error_type = REFUSALS.get(status, ("invalid_request_error", "invalid_request"))
+    error = {"type": type_, "message": message, "error_type": error_type, "reason": reason}
+    return {"type": "error", "error": error, "request_id": None}
+
+
 def error_frame(failure: Failure, stamp: Stamp) -> bytes:
     """The `error` event that ends a stream with a failure (R5)."""
     document = error_document(failure, stamp.provider, stamp.id)
