@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arno.canon.events import Event, PartDelta
-from arno.canon.parts import ReasoningPart, TextPart, ToolCallPart, ToolResultPart
-from arno.canon.request import Message, Request, ToolChoice, ToolChoiceMode
+from arno.canon.parts import Part, TextPart, ToolCallPart, ToolResultPart
+from arno.canon.request import Request
 from arno.canon.response import Choice, FinishReason, Response
 from arno.canon.unfold import unfold
 from arno.dialects.base import Batch
@@ -41,35 +41,25 @@ quick = settings(max_examples=150)
 def without_lost(request: Request) -> Request:
     """What of a request the dialect has a place for; each difference must be told as a Loss."""
     messages = tuple(
-        msgspec.structs.replace(message, parts=_carried(message)) for message in request.messages
+        msgspec.structs.replace(message, parts=tuple(map(_carried, message.parts)))
+        for message in request.messages
     )
-    choice = request.tool_choice
-    if choice is not None and choice.mode is not ToolChoiceMode.NAMED:
-        choice = ToolChoice(choice.mode)
-    return msgspec.structs.replace(request, messages=messages, tool_choice=choice)
+    return msgspec.structs.replace(request, messages=messages)
 
 
-def _carried(message: Message):
-    parts = [part for part in message.parts if not isinstance(part, ReasoningPart)]
-    return tuple(
-        msgspec.structs.replace(part, is_error=None) if isinstance(part, ToolResultPart) else part
-        for part in parts
-    )
+def _carried(part: Part) -> Part:
+    no_error = isinstance(part, ToolResultPart)
+    return msgspec.structs.replace(part, is_error=None) if no_error else part
 
 
 def losses_expected(request: Request) -> set[str]:
     """The paths of what `without_lost` leaves out."""
-    paths = set()
-    for number, message in enumerate(request.messages):
-        for place, part in enumerate(message.parts):
-            if isinstance(part, ReasoningPart):
-                paths.add(f"/messages/{number}/parts/{place}")
-            elif isinstance(part, ToolResultPart) and part.is_error:
-                paths.add(f"/messages/{number}/is_error")
-    choice = request.tool_choice
-    if choice is not None and choice.names and choice.mode is not ToolChoiceMode.NAMED:
-        paths.add("/tool_choice/names")
-    return paths
+    return {
+        f"/messages/{number}/parts/{place}/is_error"
+        for number, message in enumerate(request.messages)
+        for place, part in enumerate(message.parts)
+        if isinstance(part, ToolResultPart) and part.is_error
+    }
 
 
 @given(request=requests)

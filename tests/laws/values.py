@@ -1,12 +1,14 @@
 """Generated requests and answers that a chat wire can carry, for the laws PutGet and Fold.
 
 Left out, because the wire has no place for the difference: empty values (an empty text is no
-text, `canon.ext`), the order between reasoning, content, refusal and calls (`chat.turn`), and
-several texts in one streamed choice.
+text, `canon.ext`), the order between reasoning, content, refusal and calls (`chat.turn`), several
+texts in one choice, ids of reasoning that are the ids of calls (`chat.signatures`), and the form of
+sealed reasoning where its format does not tell it (`chat.reasoning`).
 """
 
 from decimal import Decimal
 
+import msgspec
 from hypothesis import strategies as st
 
 from arno.canon.parts import (
@@ -52,30 +54,67 @@ def maybe(values):
     return st.none() | values
 
 
+reasoning_ids = words.map("rs_".__add__)
+formats = st.one_of(st.sampled_from(["google-gemini-v1", "openai-responses-v1"]), words)
 reasoning_parts = st.one_of(
     st.builds(
         ReasoningPart,
         text=texts,
         form=st.sampled_from([ReasoningForm.FULL, ReasoningForm.SUMMARY]),
         signature=maybe(texts),
-        format=words,
-        id=maybe(ids),
+        format=formats,
+        id=maybe(reasoning_ids),
     ),
-    st.builds(ReasoningPart, signature=texts, format=words),
+    st.builds(ReasoningPart, text=texts),
+    st.builds(ReasoningPart, signature=texts, format=formats),
     st.builds(
         ReasoningPart,
         form=st.just(ReasoningForm.SEALED),
         sealed=texts,
-        format=words,
-        id=maybe(ids),
+        format=formats,
+        id=maybe(reasoning_ids),
+    ),
+    st.builds(
+        ReasoningPart,
+        form=st.just(ReasoningForm.REDACTED),
+        sealed=texts,
+        format=st.just("anthropic-claude-v1"),
     ),
 )
+
+
+def signed(parts):
+    """Parts some of which bear a signature with the format that says who reads it."""
+    return st.one_of(
+        parts,
+        st.builds(
+            lambda part, signature, format_: msgspec.structs.replace(
+                part, signature=signature, format=format_
+            ),
+            parts,
+            texts,
+            formats,
+        ),
+    )
+
+
 function_calls = st.builds(ToolCallPart, call_id=ids, name=texts, arguments=arguments)
 custom_calls = st.builds(
     ToolCallPart, call_id=ids, name=texts, arguments=texts, kind=st.just("custom")
 )
-calls = st.lists(st.one_of(function_calls, custom_calls), max_size=3)
-annotations = st.lists(documents, max_size=2).map(tuple)
+calls = st.lists(
+    signed(st.one_of(function_calls, custom_calls)), max_size=3, unique_by=lambda part: part.call_id
+)
+neutral = st.fixed_dictionaries(
+    {
+        "type": st.just("url_citation"),
+        "url_citation": st.fixed_dictionaries(
+            {"url": texts}, optional={"title": texts, "start_index": st.integers(0, 9)}
+        ),
+    }
+)
+own = documents.map(lambda document: {"type": "@chat", "@chat": document})
+annotations = st.lists(st.one_of(neutral, own), max_size=2).map(tuple)
 pictures = st.builds(
     MediaPart,
     kind=st.just(MediaKind.IMAGE),
@@ -94,10 +133,14 @@ usages = st.builds(
     output=maybe(counts),
     cache_read=maybe(counts),
     cache_write_5m=maybe(counts),
+    cache_write_1h=maybe(counts),
     reasoning=maybe(counts),
     audio_input=maybe(counts),
     audio_output=maybe(counts),
     image_output=maybe(counts),
+    tool_input=maybe(counts),
+    tier=maybe(words),
+    server_tools=maybe(st.dictionaries(words, counts, max_size=2)),
     cost=maybe(costs),
 )
 
@@ -116,12 +159,12 @@ def _endings(has_calls: bool) -> st.SearchStrategy[tuple[FinishReason | None, st
 def choices(draw: st.DrawFn, index: int) -> Choice:
     """One choice, its parts in the order that the wire implies."""
     parts: list[Part] = list(draw(st.lists(reasoning_parts, max_size=3)))
-    text = draw(maybe(st.builds(TextPart, text=texts, annotations=annotations)))
-    refusal = draw(maybe(st.builds(RefusalPart, text=texts)))
-    sound = draw(maybe(sounds))
+    text = draw(maybe(signed(st.builds(TextPart, text=texts, annotations=annotations))))
+    refusal = draw(maybe(signed(st.builds(RefusalPart, text=texts))))
+    sound = draw(maybe(signed(sounds)))
     asked = draw(calls)
     parts += [part for part in (text, refusal) if part is not None]
-    parts += draw(st.lists(st.one_of(pictures, linked_pictures), max_size=2))
+    parts += draw(st.lists(signed(st.one_of(pictures, linked_pictures)), max_size=2))
     parts += [part for part in (sound,) if part is not None]
     parts += asked
     reason, native = draw(_endings(bool(asked)))
@@ -162,12 +205,13 @@ results = st.builds(
     ToolResultPart, call_id=ids, parts=contents, is_error=st.sampled_from([None, True])
 ).map(lambda part: Message(role=Role.TOOL, parts=(part,)))
 assistants = st.builds(
-    lambda reasoning, content, refusal, asked: Message(
-        role=Role.ASSISTANT, parts=(*reasoning, *content, *refusal, *asked)
+    lambda reasoning, content, refusal, made, asked: Message(
+        role=Role.ASSISTANT, parts=(*reasoning, *content, *refusal, *made, *asked)
     ),
     st.lists(reasoning_parts, max_size=2),
-    contents,
+    st.lists(signed(cached_texts), max_size=2),
     st.lists(st.builds(RefusalPart, text=texts), max_size=1),
+    st.lists(signed(pictures), max_size=1),
     calls,
 )
 messages = st.lists(st.one_of(plain, assistants, results), min_size=1, max_size=4).map(tuple)
@@ -182,12 +226,20 @@ samplings = st.builds(
     logit_bias=maybe(documents),
     logprobs=maybe(st.booleans()),
 )
-tools = st.builds(
-    Tool,
-    name=texts,
-    description=maybe(texts),
-    parameters=maybe(documents),
-    strict=maybe(st.booleans()),
+grammars = st.fixed_dictionaries(
+    {"type": st.just("grammar"), "syntax": words, "definition": texts}
+) | st.just({"type": "text"})
+caches = st.builds(CacheHint, ttl=maybe(words))
+tools = st.one_of(
+    st.builds(
+        Tool,
+        name=texts,
+        description=maybe(texts),
+        parameters=maybe(documents),
+        strict=maybe(st.booleans()),
+        cache=maybe(caches),
+    ),
+    st.builds(Tool, name=texts, kind=st.just("custom"), format=maybe(grammars)),
 )
 tool_choices = st.one_of(
     st.builds(
@@ -195,7 +247,11 @@ tool_choices = st.one_of(
         st.sampled_from([ToolChoiceMode.AUTO, ToolChoiceMode.NONE, ToolChoiceMode.REQUIRED]),
     ),
     st.builds(ToolChoice, st.just(ToolChoiceMode.NAMED), st.tuples(texts)),
-    st.builds(ToolChoice, st.just(ToolChoiceMode.AUTO), st.tuples(texts, texts)),
+    st.builds(
+        ToolChoice,
+        st.sampled_from([ToolChoiceMode.AUTO, ToolChoiceMode.REQUIRED]),
+        st.tuples(texts, texts),
+    ),
 )
 outputs = st.one_of(
     st.builds(Output, kind=st.sampled_from(["text", "json"])),
@@ -232,5 +288,11 @@ requests = st.builds(
     include_usage=maybe(st.booleans()),
     user=maybe(texts),
     metadata=maybe(documents),
+    service_tier=maybe(words),
+    verbosity=maybe(words),
+    safety_identifier=maybe(texts),
+    cache=maybe(caches),
+    cache_key=maybe(texts),
+    store=maybe(st.booleans()),
     routing=maybe(st.fixed_dictionaries({"provider": documents})),
 )

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from arno.canon.parts import ReasoningForm, ReasoningPart, TextPart
+from arno.canon.parts import Part, ReasoningForm, ReasoningPart, TextPart
 from arno.canon.request import Message, Request, Role
 from arno.canon.response import Choice, FinishReason, Response
 from arno.canon.unfold import unfold
@@ -176,14 +176,55 @@ def test_clients_read_reasoning_of_other_dialects_under_both_names() -> None:
     )
 
 
-def test_upstreams_never_get_reasoning_of_another_dialect() -> None:
-    """R18: it goes back to its origin only, and leaving it out is disclosed."""
-    parts = (FOREIGN, TextPart(text="hi"))
+def sent(*parts: Part) -> tuple[Any, list[tuple[str, str]]]:
+    """The message that an upstream gets for `parts`, and what was lost of them."""
     request = Request(model="m", messages=(Message(role=Role.ASSISTANT, parts=parts),))
     body, losses = CHAT.encode_request(request)
-    assert b"why" not in body
-    assert b"c2ln" not in body
-    assert [(loss.path, loss.action) for loss in losses] == [("/messages/0/parts/0", "dropped")]
+    document: Any = json.loads(body)
+    return document["messages"][0], [(loss.path, loss.action) for loss in losses]
+
+
+def test_upstreams_get_foreign_reasoning_with_the_format_that_says_who_reads_it() -> None:
+    """R18: a gateway of the contract sorts it out; for other hosts a quirk takes it away."""
+    message, losses = sent(FOREIGN, TextPart(text="hi"))
+    assert message == {
+        "content": "hi",
+        "reasoning_details": [
+            {
+                "type": "reasoning.text",
+                "text": "why",
+                "signature": "c2ln",
+                "format": "elsewhere-v1",
+                "index": 0,
+            }
+        ],
+        "role": "assistant",
+    }
+    assert not losses
+
+
+NOBODYS: dict[str, tuple[ReasoningPart, list[Any], bool]] = {
+    "a text alone is no artefact": (
+        ReasoningPart(text="why"),
+        [{"type": "reasoning.text", "text": "why", "format": None, "index": 0}],
+        False,
+    ),
+    "a text stays without its signature": (
+        ReasoningPart(text="why", signature="c2ln"),
+        [{"type": "reasoning.text", "text": "why", "format": None, "index": 0}],
+        True,
+    ),
+    "sealed": (ReasoningPart(form=ReasoningForm.SEALED, sealed="x"), [], True),
+    "a signature alone": (ReasoningPart(signature="c2ln"), [], True),
+}
+
+
+@pytest.mark.parametrize("case", NOBODYS)
+def test_upstreams_never_get_an_artefact_that_nobody_is_known_to_read(case: str) -> None:
+    part, details, lost = NOBODYS[case]
+    message, losses = sent(part, TextPart(text="hi"))
+    assert message.get("reasoning_details", []) == details
+    assert losses == ([("/messages/0/parts/0", "dropped")] if lost else [])
 
 
 @pytest.mark.parametrize("member", ["reasoning", "reasoning_content"])

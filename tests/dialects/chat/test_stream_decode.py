@@ -139,6 +139,7 @@ def test_a_broken_connection_ends_the_stream_with_its_failure(chunks: list[Docum
     assert decoder.close().events == ()
 
 
+CITED = {"type": "@chat", "@chat": {"x": 1}}
 BLOCK = {"type": "image_url", "image_url": {"url": "https://x.test/a"}}
 PICTURE = MediaPart(kind=MediaKind.IMAGE, url="https://x.test/a")
 MEMBERS: dict[str, tuple[list[dict[str, Any]], tuple[Any, ...]]] = {
@@ -149,7 +150,7 @@ MEMBERS: dict[str, tuple[list[dict[str, Any]], tuple[Any, ...]]] = {
     ),
     "a block with annotations": (
         [{"content": [{"type": "text", "text": "a", "annotations": [{"x": 1}]}]}],
-        (TextPart(text="a", annotations=({"x": 1},)),),
+        (TextPart(text="a", annotations=(CITED,)),),
     ),
     "thinking blocks": (
         [
@@ -170,11 +171,11 @@ MEMBERS: dict[str, tuple[list[dict[str, Any]], tuple[Any, ...]]] = {
     "refusal": ([{"refusal": "n"}, {"refusal": "o"}], (RefusalPart(text="no"),)),
     "annotations before their text": (
         [{"annotations": [{"x": 1}]}, {"annotations": [{"x": 2}], "content": "a"}],
-        (TextPart(text="a", annotations=({"x": 1}, {"x": 2})),),
+        (TextPart(text="a", annotations=(CITED, {"type": "@chat", "@chat": {"x": 2}})),),
     ),
     "one annotation that is no list": (
         [{"content": "a"}, {"annotations": {"x": 1}}],
-        (TextPart(text="a", annotations=({"x": 1},)),),
+        (TextPart(text="a", annotations=(CITED,)),),
     ),
     "images": ([{"images": [BLOCK]}, {"images": [BLOCK]}], (PICTURE, PICTURE)),
     "audio": (

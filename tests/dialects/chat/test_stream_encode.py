@@ -124,7 +124,10 @@ CASES: dict[str, tuple[tuple[Event, ...], str]] = {
         chunk('"content":"","role":"assistant","annotations":[{"type":"url_citation"}]'),
     ),
     "annotations the text began with": (
-        (START, PartStart(0, TextPart(annotations=({"type": "file"},)))),
+        (
+            START,
+            PartStart(0, TextPart(annotations=({"type": "@chat", "@chat": {"type": "file"}},))),
+        ),
         chunk('"content":"","role":"assistant","annotations":[{"type":"file"}]'),
     ),
     "an image": (

@@ -126,7 +126,7 @@ def test_the_table_notices_an_assembler_that_merges(monkeypatch: pytest.MonkeyPa
         def _by_new_id(self, fragment: tool_calls.Fragment) -> tool_calls.OpenCall:
             return self.calls[-1] if self.calls else super()._by_new_id(fragment)
 
-    monkeypatch.setattr("arno.dialects.chat.stream_decode.CallAssembler", Merges)
+    monkeypatch.setattr("arno.dialects.chat.stream_choice.CallAssembler", Merges)
     unnoticed = [
         case
         for case, chunks in R3.items()

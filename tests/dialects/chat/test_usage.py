@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from arno.canon.ext import Loss
 from arno.canon.usage import Usage
-from arno.dialects.chat.usage import decode_usage, encode_usage, usage_losses
+from arno.dialects.chat.usage import decode_usage, encode_usage, tell_losses
 from arno.wire import json
 
 CONVENTIONS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
@@ -148,16 +149,56 @@ def test_a_cost_is_written_in_plain_digits() -> None:
     assert json.dumps(document) == b'{"prompt_tokens":1,"cost":0.0000000001}'
 
 
-def test_writes_of_both_lifetimes_are_told_as_one_count() -> None:
-    usage = Usage(input=9, cache_write_5m=2, cache_write_1h=3)
-    assert encode_usage(usage)["prompt_tokens_details"] == {"cache_write_tokens": 5}
+EXTENSIONS: dict[str, tuple[Usage, dict[str, Any]]] = {
+    "writes of both lifetimes": (
+        Usage(input=9, cache_write_5m=2, cache_write_1h=3),
+        {
+            "prompt_tokens": 9,
+            "prompt_tokens_details": {
+                "cache_write_tokens": 5,
+                "cache_write_5m_tokens": 2,
+                "cache_write_1h_tokens": 3,
+            },
+        },
+    ),
+    "writes for an hour alone": (
+        Usage(input=9, cache_write_1h=3),
+        {
+            "prompt_tokens": 9,
+            "prompt_tokens_details": {"cache_write_tokens": 3, "cache_write_1h_tokens": 3},
+        },
+    ),
+    "what tools put into the prompt": (
+        Usage(input=9, tool_input=2),
+        {"prompt_tokens": 9, "prompt_tokens_details": {"tool_tokens": 2}},
+    ),
+    "the tier and the runs of tools": (
+        Usage(input=9, tier="flex", server_tools={"search": 1}),
+        {"prompt_tokens": 9, "service_tier": "flex", "server_tools": {"search": 1}},
+    ),
+}
+"""Counts that the wire has no member of its own for, and where they stand."""
 
 
-def test_what_the_wire_has_no_member_for_is_a_loss() -> None:
-    usage = Usage(input=9, tool_input=2, tier="flex", server_tools={"search": 1})
-    assert [loss.path for loss in usage_losses(usage)] == [
-        "/usage/tool_input",
-        "/usage/tier",
-        "/usage/server_tools",
-    ]
-    assert usage_losses(Usage(input=1)) == []
+@pytest.mark.parametrize("case", EXTENSIONS)
+def test_counts_without_a_member_of_the_wire_have_one_of_ours(case: str) -> None:
+    usage, document = EXTENSIONS[case]
+    assert encode_usage(usage) == document
+    again = decode_usage(document)
+    assert again is not None
+    for name in (*COUNTS, "cost"):
+        assert getattr(again, name) == getattr(usage, name), name
+
+
+LOST = Loss("/stop", "dropped", "no place")
+
+
+def test_losses_stand_behind_those_that_are_told_already() -> None:
+    said = {"path": "/stop", "action": "dropped", "why": "no place"}
+    assert tell_losses({"prompt_tokens": 1}, [LOST, LOST]) == {
+        "prompt_tokens": 1,
+        "losses": [said],
+    }
+    assert tell_losses({"losses": [{"path": "/a"}]}, [LOST])["losses"] == [{"path": "/a"}, said]
+    document = {"prompt_tokens": 1}
+    assert tell_losses(document, []) is document

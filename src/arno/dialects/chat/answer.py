@@ -28,8 +28,9 @@ from arno.dialects.chat.residue import (
     take,
     text,
 )
-from arno.dialects.chat.turn import decode_turn, encode_turn
-from arno.dialects.chat.usage import decode_usage, encode_usage, usage_losses
+from arno.dialects.chat.turn import LEGACY_CALL, decode_turn
+from arno.dialects.chat.turn_encode import encode_turn
+from arno.dialects.chat.usage import decode_usage, encode_usage
 from arno.dialects.text import clean
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
@@ -142,7 +143,6 @@ def encode_response(response: Response) -> tuple[Document, tuple[Loss, ...]]:
     document["choices"] = choices
     if response.usage is not None:
         document["usage"] = encode_usage(response.usage)
-        losses.extend(usage_losses(response.usage))
     return document, tuple(losses)
 
 
@@ -151,11 +151,13 @@ def _encode_choice(choice: Choice) -> tuple[Document, list[Loss]]:
     document = give(choice.ext)
     rest = document.pop("message", {})
     kept = keep(rest) if native else {}
-    message, losses = encode_turn(choice.parts, kept, f"/choices/{choice.index}", to_client=True)
+    path = f"/choices/{choice.index}"
+    message, losses = encode_turn(enumerate(choice.parts), kept, path, to_client=True)
     message.setdefault("role", "assistant")
     document["index"] = choice.index
     if choice.reason is not None and not (native and "finish_reason" in document):
-        document["finish_reason"] = wire_reason(choice.reason)
+        legacy = any(note(part.ext, "member") == LEGACY_CALL for part in choice.parts)
+        document["finish_reason"] = wire_reason(choice.reason, legacy=legacy)
     if not native:
         document["native_finish_reason"] = choice.native_reason
         document.setdefault("finish_reason", None)

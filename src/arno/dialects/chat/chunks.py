@@ -7,14 +7,16 @@ chunks, contract sections 4.2 and 4.8.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from decimal import Decimal
 
+from arno.canon.ext import Loss
 from arno.canon.failure import Failure
 from arno.canon.usage import Usage
 from arno.dialects.base import Pricer, Stamp
 from arno.dialects.chat.failures import error_member
 from arno.dialects.chat.residue import Document
-from arno.dialects.chat.usage import encode_usage
+from arno.dialects.chat.usage import encode_usage, tell_losses
 from arno.wire import json
 from arno.wire.sse import encode_comment, encode_sse
 
@@ -60,6 +62,11 @@ class Ending:
         self._include_usage = include_usage
         self._held: Document | None = None
 
+    @property
+    def waits(self) -> bool:
+        """True while a finish chunk is held."""
+        return self._held is not None
+
     def finish(self, document: Document) -> bytes:
         """A chunk with a finish: said now, or held until the usage is known."""
         before = self.flush()
@@ -78,10 +85,14 @@ class Ending:
         held, self._held = self._held, None
         return held
 
-    def close(self, head: Document, served_by: str | None) -> bytes:
-        """The last frames; head: what a chunk for the usage alone begins with."""
+    def close(self, head: Document, served_by: str | None, losses: Iterable[Loss] = ()) -> bytes:
+        """The last frames.
+
+        head: what a chunk for the usage alone begins with; losses: told in the usage.
+        """
         held = self.take()
         usage = None if self.usage is None else self._priced(self.usage, served_by)
+        usage = None if usage is None else tell_losses(usage, losses)
         if held is not None and usage is not None:
             held["usage"] = usage
         last = b"" if held is None else chunk(held)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from arno.canon.ext import Ext, Json, Loss
+from arno.canon.ext import Json, Loss
 from arno.canon.parts import (
     CacheHint,
     MediaKind,
@@ -15,6 +15,7 @@ from arno.canon.parts import (
     ReasoningPart,
     TextPart,
 )
+from arno.dialects.chat.citations import decode_citations, encode_citations
 from arno.dialects.chat.residue import (
     DIALECT,
     Document,
@@ -23,6 +24,7 @@ from arno.dialects.chat.residue import (
     is_native,
     keep,
     merge,
+    note,
     residue_of,
     take,
 )
@@ -81,11 +83,15 @@ def _decode_text(block: Mapping[str, Json]) -> Part | None:
     text, annotations = values.get("text", ""), values.get("annotations", [])
     if not isinstance(text, str) or not isinstance(annotations, list):
         return None
-    cache = _take_cache(residue)
-    return TextPart(text=text, annotations=tuple(annotations), cache=cache, ext=keep(residue))
+    return TextPart(
+        text=text,
+        annotations=decode_citations(annotations),
+        cache=take_cache(residue),
+        ext=keep(residue),
+    )
 
 
-def _take_cache(residue: dict[str, Json]) -> CacheHint | None:
+def take_cache(residue: dict[str, Json]) -> CacheHint | None:
     """A cache breakpoint in the one shape that says no more than a hint can hold."""
     mark = residue.get("cache_control")
     if not isinstance(mark, Mapping) or mark.get("type") != "ephemeral" or mark.keys() - _HINT:
@@ -94,6 +100,11 @@ def _take_cache(residue: dict[str, Json]) -> CacheHint | None:
         return None
     del residue["cache_control"]
     return CacheHint(ttl=mark.get("ttl"))
+
+
+def cache_mark(hint: CacheHint) -> Document:
+    """A cache breakpoint."""
+    return {"type": "ephemeral", **({} if hint.ttl is None else {"ttl": hint.ttl})}
 
 
 def _decode_thinking(block: Mapping[str, Json]) -> Part | None:
@@ -119,41 +130,60 @@ def _decode_media(block: Mapping[str, Json]) -> Part | None:
     values, residue = take(inner, *INNER_MEMBERS[member])
     if not all_text(values):
         return None
-    return _READERS[member](values, keep({**outer, member: residue}), MEDIA_MEMBERS[member])
+    cache = take_cache(outer)
+    fields, notes = _READERS[member](values)
+    ext = keep({**notes, **outer, member: residue})
+    return MediaPart(kind=MEDIA_MEMBERS[member], cache=cache, ext=ext, **fields)
 
 
-def _decode_visual(values: Document, ext: Ext, kind: MediaKind) -> Part:
+def _decode_visual(values: Document) -> tuple[Document, Document]:
     media_type, data, url = _split_url(values.get("url"))
-    return MediaPart(
-        kind=kind,
-        media_type=media_type,
-        data=data,
-        url=url,
-        detail=values.get("detail"),
-        ext=ext,
-    )
+    return {
+        "media_type": media_type,
+        "data": data,
+        "url": url,
+        "detail": values.get("detail"),
+    }, {}
 
 
-def _decode_audio(values: Document, ext: Ext, kind: MediaKind) -> Part:
-    return MediaPart(
-        kind=kind,
-        media_type=f"audio/{values['format']}" if "format" in values else None,
-        data=values.get("data"),
-        ext=ext,
-    )
+def _decode_audio(values: Document) -> tuple[Document, Document]:
+    word = values.get("format")
+    if word is None:
+        return {"data": values.get("data")}, {}
+    media_type = audio_type(word)
+    exact = audio_format(media_type) == word
+    fields = {"media_type": media_type, "data": values.get("data")}
+    return fields, {} if exact else {"@format": word}
 
 
-def _decode_file(values: Document, ext: Ext, kind: MediaKind) -> Part:
+def _decode_file(values: Document) -> tuple[Document, Document]:
     media_type, data, url = _split_url(values.get("file_data"))
-    return MediaPart(
-        kind=kind,
-        media_type=media_type,
-        data=data,
-        url=url,
-        file_id=values.get("file_id"),
-        filename=values.get("filename"),
-        ext=ext,
-    )
+    return {
+        "media_type": media_type,
+        "data": data,
+        "url": url,
+        "file_id": values.get("file_id"),
+        "filename": values.get("filename"),
+    }, {}
+
+
+AUDIO_FORMATS = {"mp3": "audio/mpeg"}
+"""Formats of audio whose media type has another name; all others have their own."""
+_AUDIO_WORDS = {type_: word for word, type_ in AUDIO_FORMATS.items()} | {
+    "audio/x-wav": "wav",
+    "audio/wave": "wav",
+    "audio/mp3": "mp3",
+}
+
+
+def audio_type(word: str) -> str:
+    """The media type of a format."""
+    return AUDIO_FORMATS.get(word, f"audio/{word}")
+
+
+def audio_format(media_type: str) -> str:
+    """The format of a media type."""
+    return _AUDIO_WORDS.get(media_type, media_type.removeprefix("audio/"))
 
 
 def _split_url(url: str | None) -> tuple[str | None, str | None, str | None]:
@@ -164,7 +194,7 @@ def _split_url(url: str | None) -> tuple[str | None, str | None, str | None]:
     return (match[1], match[2], None) if match else (None, None, url)
 
 
-_READERS: dict[str, Callable[[Document, Ext, MediaKind], Part]] = {
+_READERS: dict[str, Callable[[Document], tuple[Document, Document]]] = {
     "image_url": _decode_visual,
     "video_url": _decode_visual,
     "input_audio": _decode_audio,
@@ -178,72 +208,119 @@ _DECODERS: dict[str, Callable[[Mapping[str, Json]], Part | None]] = {
 }
 
 
-def encode_content(parts: Sequence[Part], path: str) -> tuple[Json, list[Loss]]:
+Placed = tuple[str, Part]
+"""A part and where it stands in the canonical value."""
+
+
+def encode_content(parts: Sequence[Placed]) -> tuple[Json, list[Loss]]:
     """The content member: None for no parts, a string for one plain text, else blocks."""
     if not parts:
         return None, []
-    first = parts[0]
+    first = parts[0][1]
     if len(parts) == 1 and isinstance(first, TextPart) and _is_plain(first):
         return first.text, []
     blocks: list[Json] = []
     losses: list[Loss] = []
-    for number, part in enumerate(parts):
-        block = encode_block(part)
-        if block is None:
-            why = f"content of a chat message cannot hold a {type(part).__name__}"
-            losses.append(Loss(f"{path}/{number}", "dropped", why))
-        else:
+    for where, part in parts:
+        block, lost = _encode_block(part, where)
+        losses.extend(lost)
+        if block is not None:
             blocks.append(block)
     return blocks, losses
 
 
 def _is_plain(part: TextPart) -> bool:
-    return not (is_native(part.ext) or part.annotations or part.cache)
+    return not (give(part.ext) or part.annotations or part.cache)
 
 
-def encode_block(part: Part) -> Json:
+def _encode_block(part: Part, where: str) -> tuple[Json, list[Loss]]:
     """One block, None if this dialect has no place for the part."""
     if isinstance(part, TextPart):
-        document: Document = give(part.ext) if is_native(part.ext) else {"type": "text"}
-        document["text"] = part.text or document.get("text", "")
-        if part.annotations:
-            document["annotations"] = list(part.annotations)
-        if part.cache is not None:
-            ttl = {} if part.cache.ttl is None else {"ttl": part.cache.ttl}
-            document["cache_control"] = {"type": "ephemeral", **ttl}
-        return document
+        return _encode_text(part, where)
     if isinstance(part, MediaPart):
-        return encode_media(part)
+        return encode_media(part, where)
     if isinstance(part, ReasoningPart) and residue_of(part.ext).get("type") == "thinking":
-        return {**give(part.ext), "thinking": [{"type": "text", "text": part.text}]}
+        return {**give(part.ext), "thinking": [{"type": "text", "text": part.text}]}, []
     if isinstance(part, OpaquePart) and part.dialect == DIALECT:
-        return part.document
-    return None
+        return part.document, []
+    why = f"content of a chat message cannot hold a {type(part).__name__}"
+    return None, [Loss(where, "dropped", why)]
 
 
-def encode_media(part: MediaPart) -> Json:
+def _encode_text(part: TextPart, where: str) -> tuple[Json, list[Loss]]:
+    document: Document = give(part.ext) or {"type": "text"}
+    document["text"] = part.text or document.get("text", "")
+    annotations, losses = encode_citations(part.annotations, where)
+    if annotations:
+        document["annotations"] = annotations
+    if part.cache is not None:
+        document["cache_control"] = cache_mark(part.cache)
+    return document, losses
+
+
+def encode_media(part: MediaPart, where: str) -> tuple[Json, list[Loss]]:
     """A media block, of the type it came with or the one for its kind."""
     document: Document = give(part.ext)
     member = str(document.get("type") or _member_for(part))
     document["type"] = member
     members = {k: v for k, v in _media_members(part, member).items() if v is not None}
     merge(document, member, members)
-    return document
+    if part.cache is not None:
+        document["cache_control"] = cache_mark(part.cache)
+    return document, [] if is_native(part.ext) else _media_losses(part, member, where)
 
 
 def _member_for(part: MediaPart) -> str:
-    """Audio travels inline only; what is not inline goes as a file."""
+    """Audio travels inline only, and only a file has an id; what does not fit goes as a file."""
     if part.kind is MediaKind.AUDIO and part.data is None:
         return "file"
-    return MEMBERS[part.kind]
+    return "file" if part.data is None and part.url is None else MEMBERS[part.kind]
 
 
 def _media_members(part: MediaPart, member: str) -> Document:
     media_type = part.media_type or "application/octet-stream"
     url = f"data:{media_type};base64,{part.data}" if part.data is not None else part.url
     if member == "input_audio":
-        format_ = part.media_type.removeprefix("audio/") if part.media_type else None
-        return {"data": part.data, "format": format_}
+        kept = note(part.ext, "format")
+        word = None if part.media_type is None else audio_format(part.media_type)
+        return {"data": part.data, "format": kept or word}
     if member == "file":
         return {"file_data": url, "file_id": part.file_id, "filename": part.filename}
     return {"url": url, "detail": part.detail}
+
+
+CARRIED: dict[str, frozenset[str]] = {
+    "image_url": frozenset({"detail"}),
+    "video_url": frozenset({"detail"}),
+    "input_audio": frozenset(),
+    "file": frozenset({"file_id", "filename"}),
+}
+"""Fields that a block tells beside the data or the address."""
+
+
+def _media_losses(part: MediaPart, member: str, where: str) -> list[Loss]:
+    """What a block does not say, or says as something else."""
+    losses = [
+        Loss(f"{where}/{name}", "dropped", f"a chat {member} has no member for it")
+        for name in ("file_id", "filename", "detail", "transcript")
+        if getattr(part, name) is not None and name not in CARRIED[member]
+    ]
+    if MEDIA_MEMBERS[member] is not part.kind:
+        losses.append(Loss(where, "renamed", f"a chat message carries a {part.kind} as a file"))
+    inline = part.data is not None
+    if inline and part.media_type is None:
+        why = "inline media without a type are sent as application/octet-stream"
+        if member != "input_audio":
+            losses.append(Loss(f"{where}/media_type", "approximated", why))
+    elif not inline and part.media_type is not None:
+        why = "the type of what an address leads to is left to the upstream"
+        losses.append(Loss(f"{where}/media_type", "approximated", why))
+    elif inline and member == "input_audio" and _retyped(part.media_type):
+        why = "a chat request tells the format of audio by one word"
+        losses.append(Loss(f"{where}/media_type", "approximated", why))
+    return losses
+
+
+def _retyped(media_type: str | None) -> bool:
+    """True if the format word for a media type means another type."""
+    return media_type is not None and audio_type(audio_format(media_type)) != media_type

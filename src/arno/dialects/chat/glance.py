@@ -18,7 +18,7 @@ from msgspec import Raw
 from arno.canon.response import FinishReason
 from arno.dialects.base import Glance, Pricer, Stamp
 from arno.dialects.chat.reasons import canonical_reason, wire_reason
-from arno.dialects.chat.usage import decode_usage
+from arno.dialects.chat.usage import decode_usage, tell_losses
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 
@@ -137,10 +137,13 @@ def restamp_glanced(glanced: Glance, stamp: Stamp, pricer: Pricer) -> bytes:
     if not glanced.as_said:
         members["choices"] = _said(members["choices"], glanced)
     usage = glanced.usage
-    if usage is not None and usage.cost is None:
-        cost = pricer(usage, glanced.served_by or stamp.provider)
-        if cost is not None:
-            members["usage"] = {**usage.raw["chat"], "cost": Decimal(cost)}
+    if usage is not None:
+        cost = None
+        if usage.cost is None:
+            cost = pricer(usage, glanced.served_by or stamp.provider)
+        if cost is not None or stamp.losses:
+            told = {} if cost is None else {"cost": Decimal(cost)}
+            members["usage"] = tell_losses({**usage.raw["chat"], **told}, stamp.losses)
     return json.dumps(members)
 
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from arno.canon.ext import Json
 from arno.canon.parts import OpaquePart, Part, ReasoningForm, ReasoningPart
 from arno.dialects.chat.residue import (
@@ -34,6 +36,13 @@ FORMS: dict[str, tuple[ReasoningForm, str]] = {
 TYPES: dict[ReasoningForm, str] = {form: type_ for type_, (form, _) in FORMS.items()}
 TYPES[ReasoningForm.REDACTED] = "reasoning.encrypted"
 
+REDACTED_FORMATS = frozenset({"anthropic-claude-v1"})
+"""Formats whose encrypted details are reasoning that was redacted: their sealed reasoning is signed
+text."""
+
+ITEM_FORMATS = "-responses-v1"
+"""The end of the formats whose encrypted details are reasoning items and never sign a call."""
+
 
 def text_member(message: Mapping[str, Json]) -> str | None:
     """The name under which this message or delta carries reasoning as a string."""
@@ -53,6 +62,8 @@ def decode_detail(detail: Json) -> Part:
     if not all(isinstance(value, str) for value in values.values()):
         return OpaquePart(dialect=DIALECT, document=detail, ext=keep({"@member": DETAILS}))
     content = values.get(key)
+    if key == "data" and values.get("format") in REDACTED_FORMATS:
+        form = ReasoningForm.REDACTED
     return ReasoningPart(
         text=content if content and key != "data" else "",
         form=form,
@@ -81,26 +92,26 @@ def encode_detail(part: ReasoningPart, index: int) -> Document:
         FORMS[type_][1]: content,
         "signature": part.signature,
         "format": part.format,
-        "id": part.id,
+        "id": part.id or (part.item.id if part.item is not None and not native else None),
     }
     document.update({key: value for key, value in values.items() if value})
     if not native:
-        document.setdefault("format", "unknown")
+        document.setdefault("format", None)
         document["index"] = index
     # An artefact may be checked byte by byte, so its keys keep their order too.
     order = [key for key in note(part.ext, "keys") or () if key in document]
     return {**{key: document[key] for key in order}, **document}
 
 
-def encode_reasoning(parts: Sequence[Part]) -> Document:
+def encode_reasoning(parts: Sequence[Part], *, readable: bool) -> Document:
     """The reasoning members of a message, each part under the name it came with.
 
-    A part of another dialect is written under both names of the contract: the readable text as
-    `reasoning`, the part itself in `reasoning_details`.
+    A part of another dialect stands in `reasoning_details`, and for clients (`readable`) its text
+    in `reasoning` as well: both names of the contract.
     """
     members: Document = {}
     details: list[Json] = []
-    readable: list[str] = []
+    texts: list[str] = []
     for part in parts:
         member = note(part.ext, "member")
         if isinstance(part, OpaquePart):
@@ -108,11 +119,20 @@ def encode_reasoning(parts: Sequence[Part]) -> Document:
         elif isinstance(part, ReasoningPart) and member in TEXT_MEMBERS:
             members[member] = members.get(member, "") + part.text
         elif isinstance(part, ReasoningPart):
-            details.append(encode_detail(part, len(details)))
+            details.extend(encode_detail(piece, len(details) + n) for n, piece in _whole(part))
             if not is_native(part.ext):
-                readable.append(part.text)
+                texts.append(part.text)
     if details:
         members[DETAILS] = details
-    if any(readable):
-        members["reasoning"] = "".join(readable)
+    if readable and any(texts):
+        members["reasoning"] = "".join(texts)
     return members
+
+
+def _whole(part: ReasoningPart) -> list[tuple[int, ReasoningPart]]:
+    """The part as details say it: a sealed artefact beside a text is a detail of its own."""
+    if not part.sealed or part.form in (ReasoningForm.SEALED, ReasoningForm.REDACTED):
+        return [(0, part)]
+    sealed = msgspec.structs.replace(part, text="", form=ReasoningForm.SEALED, signature=None)
+    open_ = msgspec.structs.replace(part, sealed=None)
+    return [(0, open_), (1, sealed)] if part.text or part.signature else [(0, sealed)]

@@ -56,11 +56,17 @@ def canonical_reason(
     return reason
 
 
-def wire_reason(reason: FinishReason) -> str:
+LEGACY_REASON = "function_call"
+"""What an answer says that ended for a call in the older words."""
+
+
+def wire_reason(reason: FinishReason, *, legacy: bool = False) -> str:
     """The word for `finish_reason`, always one of the contract's.
 
     The contract has none for an unknown end, and a client waits for one: it reads "stop", with
     the upstream's own word beside it as native_finish_reason. Words for an error never come so
-    far: they are ERROR.
+    far: they are ERROR. legacy: the call stands in the older words, and so does the reason.
     """
+    if legacy and reason is FinishReason.TOOL_CALLS:
+        return LEGACY_REASON
     return "stop" if reason is FinishReason.OTHER else reason.value

@@ -6,28 +6,37 @@ same dialect. Source: the gateway contract, section 3.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
 from arno.canon.ext import Json, Loss, is_empty
 from arno.canon.failure import RequestError
-from arno.canon.parts import Part, TextPart, ToolResultPart
-from arno.canon.request import (
-    Message,
-    Output,
-    Reasoning,
-    Request,
-    Role,
-    Sampling,
-    Tool,
-    ToolChoice,
-    ToolChoiceMode,
+from arno.canon.parts import Executor, Part, TextPart, ToolCallPart, ToolResultPart
+from arno.canon.request import Message, Output, Reasoning, Request, Role, Sampling
+from arno.dialects.chat.content import (
+    Placed,
+    cache_mark,
+    encode_content,
+    take_cache,
+    take_content,
 )
-from arno.dialects.chat.content import encode_content, take_content
-from arno.dialects.chat.residue import Document, give, integer, is_native, keep, merge, note, take
-from arno.dialects.chat.turn import decode_turn, encode_turn
+from arno.dialects.chat.residue import (
+    DIALECT,
+    Document,
+    give,
+    integer,
+    is_native,
+    keep,
+    merge,
+    note,
+    take,
+)
+from arno.dialects.chat.tools import encode_choice, encode_tools, take_choice, take_tools
+from arno.dialects.chat.turn import LEGACY_CALL, decode_turn
+from arno.dialects.chat.turn_encode import encode_turn, unfit
+from arno.dialects.disclosure import foreign
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 
@@ -38,6 +47,11 @@ SCALARS: dict[str, str] = {
     "stream": "stream",
     "user": "user",
     "metadata": "metadata",
+    "service_tier": "service_tier",
+    "verbosity": "verbosity",
+    "safety_identifier": "safety_identifier",
+    "prompt_cache_key": "cache_key",
+    "store": "store",
 }
 """Wire member to canonical field, value unchanged."""
 
@@ -51,6 +65,11 @@ class _Scalars(msgspec.Struct):
     stream: bool | None = None
     user: str | None = None
     metadata: Json = None
+    service_tier: str | None = None
+    verbosity: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    store: bool | None = None
 
 
 SAMPLING = tuple(Sampling.__struct_fields__)
@@ -73,7 +92,8 @@ ROUTING = (
 T = TypeVar("T", bound=msgspec.Struct)
 
 LIMITS = ("max_tokens", "max_completion_tokens")
-ROLE_WORDS: dict[str, Role] = {role.value: role for role in Role} | {"function": Role.TOOL}
+LEGACY_ROLE = "function"
+ROLE_WORDS: dict[str, Role] = {role.value: role for role in Role} | {LEGACY_ROLE: Role.TOOL}
 DEFAULTS: dict[str, Json] = {"stream": False}
 
 
@@ -109,8 +129,11 @@ def _decode_members(document: Mapping[str, Json]) -> tuple[dict[str, Any], dict[
         fields["sampling"] = _convert(sampling, Sampling)
     if routing:
         fields["routing"] = routing
-    for decode in (_stop, _limit, _stream_options, _output, _reasoning, _tools, _tool_choice):
+    for decode in (_stop, _limit, _stream_options, _output, _reasoning, take_tools, take_choice):
         decode(residue, fields)
+    cache = take_cache(residue)
+    if cache is not None:
+        fields["cache"] = cache
     return fields, residue
 
 
@@ -185,43 +208,35 @@ def _reasoning(residue: dict[str, Json], fields: dict[str, Any]) -> None:
         fields["reasoning"] = Reasoning(effort=effort, ext=keep({"@member": "reasoning_effort"}))
 
 
-def _tools(residue: dict[str, Json], fields: dict[str, Any]) -> None:
-    tools = residue.get("tools")
-    if isinstance(tools, list) and tools:
-        del residue["tools"]
-        fields["tools"] = tuple(_decode_tool(tool, n) for n, tool in enumerate(tools))
-
-
-def _decode_tool(tool: Json, number: int) -> Tool:
-    if not isinstance(tool, Mapping):
-        raise RequestError("a tool must be an object", f"tools[{number}]")
-    kind = str(tool.get("type") or "function")
-    body = tool.get(kind)
-    if not isinstance(body, Mapping):
-        return Tool(name=kind, kind="provider", type=kind, ext=keep(dict(tool)))
-    values, rest = take(body, "name", "description", "parameters", "strict")
-    if not isinstance(values.get("name"), str):
-        raise RequestError("a tool needs a name", f"tools[{number}].{kind}.name")
-    outer = {k: v for k, v in tool.items() if k != kind}
-    return Tool(kind=kind, ext=keep({**outer, kind: rest}), **values)
-
-
-def _tool_choice(residue: dict[str, Json], fields: dict[str, Any]) -> None:
-    choice = residue.get("tool_choice")
-    if isinstance(choice, str) and choice in ("auto", "none", "required"):
-        fields["tool_choice"] = ToolChoice(ToolChoiceMode(residue.pop("tool_choice")))
-    elif isinstance(choice, Mapping) and choice.keys() == {"type", "function"}:
-        name = choice["function"].get("name") if isinstance(choice["function"], Mapping) else None
-        if isinstance(name, str) and choice["type"] == "function":
-            del residue["tool_choice"]
-            fields["tool_choice"] = ToolChoice(ToolChoiceMode.NAMED, (name,))
-
-
 def decode_messages(messages: Json) -> tuple[Message, ...]:
     """The conversation. Raises RequestError naming the message."""
     if not isinstance(messages, list) or not messages:
         raise RequestError("messages must be a non-empty array", "messages")
-    return tuple(_decode_message(message, n) for n, message in enumerate(messages))
+    return _paired([_decode_message(message, n) for n, message in enumerate(messages)])
+
+
+def _paired(messages: list[Message]) -> tuple[Message, ...]:
+    """Calls and results in the older words have no ids: a result answers the call before it."""
+    waiting: dict[str | None, str] = {}
+    for number, message in enumerate(messages):
+        parts = tuple(_pair(part, message, number, waiting) for part in message.parts)
+        if any(part is not known for part, known in zip(parts, message.parts, strict=True)):
+            messages[number] = msgspec.structs.replace(message, parts=parts)
+    return tuple(messages)
+
+
+def _pair(part: Part, message: Message, number: int, waiting: dict[str | None, str]) -> Part:
+    if isinstance(part, ToolCallPart) and note(part.ext, "member") == LEGACY_CALL:
+        waiting[part.name] = f"call_{number}"
+        return msgspec.structs.replace(part, call_id=waiting[part.name])
+    if isinstance(part, ToolResultPart) and _is_legacy(message):
+        return msgspec.structs.replace(part, call_id=waiting.get(part.name, ""))
+    return part
+
+
+def _is_legacy(message: Message) -> bool:
+    """True for the result of a function in the older words."""
+    return bool(give(message.ext).get("role") == LEGACY_ROLE)
 
 
 def _decode_message(message: Json, number: int) -> Message:
@@ -253,7 +268,7 @@ def _decode_result(message: Mapping[str, Json], role: Role) -> Message:
 def encode_request(request: Request) -> tuple[bytes, tuple[Loss, ...]]:
     """The request as JSON text, and what this dialect has no place for."""
     document: Document = give(request.ext)
-    losses: list[Loss] = []
+    losses: list[Loss] = foreign(request.ext, DIALECT, "")
     messages: list[Json] = []
     for number, message in enumerate(request.messages):
         encoded, lost = _encode_message(message, f"/messages/{number}")
@@ -268,14 +283,11 @@ def encode_request(request: Request) -> tuple[bytes, tuple[Loss, ...]]:
         if getattr(request.sampling, member) is not None:
             document[member] = getattr(request.sampling, member)
     document.update(request.routing or {})
-    _encode_options(request, document)
-    choice = request.tool_choice
-    if choice is not None and choice.names and choice.mode is not ToolChoiceMode.NAMED:
-        losses.append(Loss("/tool_choice/names", "dropped", "a chat request limits to one tool"))
+    losses += _encode_options(request, document)
     return json.dumps(document), tuple(losses)
 
 
-def _encode_options(request: Request, document: Document) -> None:
+def _encode_options(request: Request, document: Document) -> list[Loss]:
     if request.max_output_tokens is not None:
         document[note(request.ext, "limit") or "max_tokens"] = request.max_output_tokens
     if request.stop:
@@ -283,48 +295,38 @@ def _encode_options(request: Request, document: Document) -> None:
         document["stop"] = request.stop[0] if single else list(request.stop)
     if request.include_usage is not None:
         merge(document, "stream_options", {"include_usage": request.include_usage})
-    if request.tools:
-        document["tools"] = [_encode_tool(tool) for tool in request.tools]
-    if request.tool_choice is not None:
-        document["tool_choice"] = _encode_choice(request.tool_choice)
+    if request.cache is not None:
+        document["cache_control"] = cache_mark(request.cache)
+    losses = encode_tools(request.tools, document)
+    encode_choice(request, document)
     if request.output is not None:
-        document["response_format"] = _encode_output(request.output)
+        losses += _encode_output(request.output, document)
     if request.reasoning is not None:
+        losses += foreign(request.reasoning.ext, DIALECT, "/reasoning")
         document.update(_encode_reasoning(request.reasoning))
+    return losses
 
 
-def _encode_tool(tool: Tool) -> Document:
-    document = give(tool.ext) if is_native(tool.ext) else {"type": tool.kind}
-    if tool.kind == "provider":
-        return document
-    members = {
-        "name": tool.name,
-        "description": tool.description,
-        "parameters": tool.parameters,
-        "strict": tool.strict,
-    }
-    merge(document, tool.kind, {k: v for k, v in members.items() if v is not None})
-    return document
+UNNAMED = "response"
+"""The name of a schema whose client gave none."""
 
 
-def _encode_choice(choice: ToolChoice) -> Json:
-    if choice.mode is ToolChoiceMode.NAMED and choice.names:
-        return {"type": "function", "function": {"name": choice.names[0]}}
-    return choice.mode.value
-
-
-def _encode_output(output: Output) -> Document:
-    document = {**give(output.ext), "type": OUTPUT_TYPES[output.kind]}
+def _encode_output(output: Output, document: Document) -> list[Loss]:
+    format_: Document = {**give(output.ext), "type": OUTPUT_TYPES[output.kind]}
     members = {"schema": output.schema, "name": output.name, "strict": output.strict}
+    losses = foreign(output.ext, DIALECT, "/output")
+    if output.kind == "schema" and output.name is None and not is_native(output.ext):
+        members["name"] = UNNAMED
+        losses.append(Loss("/output/name", "approximated", "a chat request names its schema"))
     known = {k: v for k, v in members.items() if v is not None}
     if known:
-        merge(document, "json_schema", known)
-    return document
+        merge(format_, "json_schema", known)
+    document["response_format"] = format_
+    return losses
 
 
 def _encode_reasoning(reasoning: Reasoning) -> Document:
-    if note(reasoning.ext, "member") == "reasoning_effort":
-        return {"reasoning_effort": reasoning.effort}
+    """An effort alone under the name that all hosts know, more as the gateway contract has it."""
     members = {
         "effort": reasoning.effort,
         "max_tokens": reasoning.budget,
@@ -333,48 +335,76 @@ def _encode_reasoning(reasoning: Reasoning) -> Document:
         "enabled": reasoning.enabled,
     }
     known = {k: v for k, v in members.items() if v is not None}
+    short = note(reasoning.ext, "member") == "reasoning_effort" or not is_native(reasoning.ext)
+    if short and known.keys() == {"effort"}:
+        return {"reasoning_effort": reasoning.effort}
     return {"reasoning": {**give(reasoning.ext), **known}}
 
 
 def _encode_message(message: Message, path: str) -> tuple[list[Document], list[Loss]]:
     """One wire message, and one more for each tool result that stood among other parts."""
-    results = [part for part in message.parts if isinstance(part, ToolResultPart)]
-    others = [part for part in message.parts if not isinstance(part, ToolResultPart)]
+    losses: list[Loss] = foreign(message.ext, DIALECT, path)
     documents: list[Document] = []
-    losses: list[Loss] = []
-    for part in results:
-        document, lost = _encode_result(part, message, path)
-        documents.append(document)
+    results = 0
+    for number, part in enumerate(message.parts):
+        if isinstance(part, ToolResultPart):
+            results += 1
+            document, lost = _encode_result(part, message, f"{path}/parts/{number}")
+            losses.extend(lost)
+            documents += [] if document is None else [document]
+    if results < len(message.parts) or not results:
+        document, lost = _encode_turn(message, path)
         losses.extend(lost)
-    if others or not results:
-        document, lost = encode_turn(others, message.ext, path, to_client=False)
-        document["role"] = document.get("role", message.role.value)
-        if message.name is not None:
-            document["name"] = message.name
         documents.append(document)
-        losses.extend(lost)
     return documents, losses
 
 
-def _encode_result(
-    part: ToolResultPart, message: Message, path: str
-) -> tuple[Document, list[Loss]]:
-    document: Document = give(message.ext) if message.role is Role.TOOL else {}
-    document.setdefault("role", Role.TOOL.value)
-    if part.call_id:
-        document["tool_call_id"] = part.call_id
-    if part.name is not None and is_native(message.ext):
-        document["name"] = part.name
-    content, losses = encode_content(_result_parts(part), f"{path}/content")
-    if content is not None or "content" not in document:
-        document["content"] = "" if content is None else content
-    if part.is_error:
-        losses.append(Loss(f"{path}/is_error", "dropped", "a chat tool message cannot say so"))
+def _encode_turn(message: Message, path: str) -> tuple[Document, list[Loss]]:
+    """The parts that are no tool results."""
+    document, losses = encode_turn(
+        [(n, part) for n, part in enumerate(message.parts) if not isinstance(part, ToolResultPart)],
+        message.ext,
+        path,
+        to_client=False,
+        of_model=message.role is Role.ASSISTANT,
+    )
+    document["role"] = document.get("role", message.role.value)
+    if message.name is not None:
+        document["name"] = message.name
     return document, losses
 
 
-def _result_parts(part: ToolResultPart) -> Sequence[Part]:
-    """A result that is a document and no parts is told as its JSON text."""
-    if part.parts or part.value is None:
-        return part.parts
-    return (TextPart(text=json.dumps(part.value).decode()),)
+def _encode_result(
+    part: ToolResultPart, message: Message, where: str
+) -> tuple[Document | None, list[Loss]]:
+    if part.executor is Executor.PROVIDER:
+        lost = unfit(part, where, in_answer=False)
+        return None, [] if lost is None else [lost]
+    document: Document = give(message.ext) if message.role is Role.TOOL else {}
+    document.setdefault("role", Role.TOOL.value)
+    if part.call_id and not _is_legacy(message):
+        document["tool_call_id"] = part.call_id
+    if part.name is not None and is_native(message.ext):
+        document["name"] = part.name
+    losses = foreign(part.ext, DIALECT, where)
+    content, lost_content = encode_content(_result_parts(part, where))
+    losses.extend(lost_content)
+    if content is not None or "content" not in document:
+        document["content"] = "" if content is None else content
+    if part.is_error:
+        losses.append(Loss(f"{where}/is_error", "dropped", "a chat tool message cannot say so"))
+    return document, losses
+
+
+def _result_parts(part: ToolResultPart, where: str) -> list[Placed]:
+    """A result that is a document and no parts is told as its JSON text.
+
+    A breakpoint behind the result stands on its last text.
+    """
+    parts: list[Part] = list(part.parts)
+    if not parts and part.value is not None:
+        parts = [TextPart(text=json.dumps(part.value).decode())]
+    if part.cache is not None:
+        last = parts.pop() if parts and isinstance(parts[-1], TextPart) else TextPart()
+        parts.append(msgspec.structs.replace(last, cache=last.cache or part.cache))
+    return [(f"{where}/parts/{number}", each) for number, each in enumerate(parts)]

@@ -29,8 +29,10 @@ from arno.dialects.base import Batch, Pricer, Stamp
 from arno.dialects.chat.chunks import Ending, chunk, error_chunk, head_of
 from arno.dialects.chat.quick import Splicer
 from arno.dialects.chat.reasons import wire_reason
-from arno.dialects.chat.residue import Document, number_of, text
-from arno.dialects.chat.turn import encode_tool_call
+from arno.dialects.chat.residue import Document, note, number_of, text
+from arno.dialects.chat.turn import LEGACY_CALL
+from arno.dialects.chat.turn_encode import encode_tool_call
+from arno.dialects.chat.usage import tell_losses
 from arno.wire import json
 from arno.wire.sse import encode_comment
 
@@ -53,21 +55,31 @@ def restamp_response(body: bytes, response: Response, stamp: Stamp, pricer: Pric
     document = msgspec.convert(json.loads(body), Document)
     stamp_document(document, stamp)
     _restamp_choices(document, response)
-    if response.usage is not None and response.usage.cost is None:
-        cost = pricer(response.usage, response.served_by or stamp.provider)
-        if cost is not None:
-            document["usage"] = {**document["usage"], "cost": Decimal(cost)}
+    if response.usage is not None:
+        usage = document["usage"]
+        if response.usage.cost is None:
+            cost = pricer(response.usage, response.served_by or stamp.provider)
+            if cost is not None:
+                usage = {**usage, "cost": Decimal(cost)}
+        document["usage"] = tell_losses(usage, stamp.losses)
     return json.dumps(document)
 
 
 def _restamp_choices(document: Document, response: Response) -> None:
     for wire, choice in zip(document["choices"], response.choices, strict=True):
-        if choice.reason is not None:
-            wire["finish_reason"] = wire_reason(choice.reason)
-        wire.setdefault("native_finish_reason", choice.native_reason)
         calls = [part for part in choice.parts if isinstance(part, ToolCallPart)]
+        legacy = any(map(is_legacy, calls))
+        if choice.reason is not None:
+            wire["finish_reason"] = wire_reason(choice.reason, legacy=legacy)
+        wire.setdefault("native_finish_reason", choice.native_reason)
+        calls = [call for call in calls if not is_legacy(call)]
         if calls and len(calls) == len(wire["message"]["tool_calls"]):
             wire["message"]["tool_calls"] = [encode_tool_call(call) for call in calls]
+
+
+def is_legacy(call: ToolCallPart) -> bool:
+    """True for a call in the older words, which goes on as it came."""
+    return bool(note(call.ext, "member") == LEGACY_CALL)
 
 
 HEAD = ("id", "object", "created", "model", "provider", "system_fingerprint", "service_tier")
@@ -82,6 +94,7 @@ class ChatRestamper:
         self._ending = Ending(pricer, include_usage=include_usage)
         self._calls: dict[int, tuple[int, int, str]] = {}
         self._counts: dict[int, int] = {}
+        self._legacy: set[int] = set()
         self._last: Document = head_of(stamp)
         self._usage_chunk: Document | None = None
         self._served_by = stamp.provider
@@ -129,6 +142,9 @@ class ChatRestamper:
     def _number(self, event: PartStart) -> None:
         if not isinstance(event.part, ToolCallPart):
             return
+        if is_legacy(event.part):
+            self._legacy.add(event.choice)
+            return
         position = self._counts.get(event.choice, 0)
         self._counts[event.choice] = position + 1
         self._calls[event.index] = (event.choice, position, event.part.kind)
@@ -150,7 +166,7 @@ class ChatRestamper:
         if not batch.regular:
             self._rewrite_calls(batch.events, choices)
         for end in ends:
-            _write_end(end, choices)
+            self._write_end(end, choices)
         if ends:
             return self._ending.finish(document)
         return self._ending.flush() + chunk(document)
@@ -171,15 +187,20 @@ class ChatRestamper:
         entries: dict[int, list[Document]] = {}
         for event in events:
             if isinstance(event, PartStart) and isinstance(event.part, ToolCallPart):
+                if is_legacy(event.part):
+                    continue
                 entry = self._entry(event.index, name=event.part.name, arguments="")
                 entry["id"] = event.part.call_id
                 entry["type"] = event.part.kind
-            elif isinstance(event, PartDelta) and event.slot is Slot.ARGUMENTS:
+            elif isinstance(event, PartDelta) and self._is_piece(event):
                 entry = self._entry(event.index, arguments=event.value)
             else:
                 continue
             entries.setdefault(self._calls[event.index][0], []).append(entry)
         return entries
+
+    def _is_piece(self, event: PartDelta) -> bool:
+        return event.slot is Slot.ARGUMENTS and event.index in self._calls
 
     def _entry(self, index: int, **body: str) -> Document:
         _, position, kind = self._calls[index]
@@ -193,7 +214,14 @@ class ChatRestamper:
         if self._plain_data is not None:
             self._last = self._read(self._plain_data)
         head = self._usage_chunk or {k: v for k, v in self._last.items() if k in HEAD}
-        return late + self._ending.close(head, self._served_by)
+        return late + self._ending.close(head, self._served_by, self._stamp.losses)
+
+    def _write_end(self, end: ChoiceEnd, choices: list[Document]) -> None:
+        legacy = end.choice in self._legacy
+        for position, choice in enumerate(choices):
+            if number_of(choice, position) == end.choice:
+                choice["finish_reason"] = wire_reason(end.reason, legacy=legacy)
+                choice.setdefault("native_finish_reason", end.native_reason)
 
     def _late(self, batch: Batch) -> bytes:
         """What no document of the upstream said, only its end: calls that never got an id, and
@@ -210,7 +238,7 @@ class ChatRestamper:
         if not choices:
             return b""
         for end in ends:
-            _write_end(end, choices)
+            self._write_end(end, choices)
         document = {**head_of(self._stamp), "choices": choices}
         return self._ending.finish(document) if ends else chunk(document)
 
@@ -233,19 +261,14 @@ class ChatRestamper:
 
     def _last_words(self, batch: Batch, document: Document) -> bytes:
         """What the document that fails had to say: as much of it as could be understood."""
+        if not isinstance(document.get("choices"), list):
+            return b""
         stamp_document(document, self._stamp)
         for member in ("usage", "error"):
             document.pop(member, None)
         document["choices"] = [c for c in document["choices"] if isinstance(c, dict)]
         self._rewrite_calls(batch.events, document["choices"])
         return chunk(document) if _without_finish(document) else b""
-
-
-def _write_end(end: ChoiceEnd, choices: list[Document]) -> None:
-    for position, choice in enumerate(choices):
-        if number_of(choice, position) == end.choice:
-            choice["finish_reason"] = wire_reason(end.reason)
-            choice.setdefault("native_finish_reason", end.native_reason)
 
 
 def _without_finish(document: Document) -> bool:

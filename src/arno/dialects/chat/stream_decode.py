@@ -8,7 +8,9 @@ a finish. Everything else is a cut, and a cut is never a success (R5).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+
+import msgspec
 
 from arno.canon.events import (
     ChoiceEnd,
@@ -23,7 +25,7 @@ from arno.canon.events import (
     StreamError,
     UsageUpdate,
 )
-from arno.canon.ext import Json
+from arno.canon.ext import NO_EXT, Json
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.parts import (
     MediaPart,
@@ -37,6 +39,7 @@ from arno.canon.parts import (
 from arno.canon.response import FinishReason
 from arno.dialects.base import Batch
 from arno.dialects.chat import quick
+from arno.dialects.chat.citations import decode_citations
 from arno.dialects.chat.content import decode_block
 from arno.dialects.chat.failures import OPERATORS, decode_error
 from arno.dialects.chat.reasoning import DETAILS, decode_detail, is_readable, text_member
@@ -50,14 +53,15 @@ from arno.dialects.chat.residue import (
     residue_of,
     text,
 )
+from arno.dialects.chat.signatures import CONTENT, is_artefact, place_of
+from arno.dialects.chat.stream_choice import AUDIO, LEGACY, REFUSAL, TEXT, OpenChoice
 from arno.dialects.chat.tool_calls import (
-    CallAssembler,
     FragmentError,
     OpenCall,
     is_uniform,
     read_fragment,
 )
-from arno.dialects.chat.turn import decode_audio_answer, with_member
+from arno.dialects.chat.turn import LEGACY_CALL, decode_audio_answer, with_member
 from arno.dialects.chat.usage import decode_usage
 from arno.dialects.text import clean
 from arno.wire import json
@@ -65,8 +69,6 @@ from arno.wire.errors import MalformedJSON
 from arno.wire.frame import Frame
 
 DONE = b"[DONE]"
-TEXT, REFUSAL, AUDIO = "text", "refusal", "audio"
-"""Keys of the parts that a choice has at most one of open at a time."""
 REASONING = ("reasoning", "reasoning", None)
 REASONING_CONTENT = ("reasoning", "reasoning_content", None)
 """Keys of reasoning that comes as a string without an id (`_reasoning_piece`)."""
@@ -82,42 +84,12 @@ class _Ended(Exception):
         self.failure = failure
 
 
-class _Choice:
-    """What one choice has open. open: a part's key to its index; reason: once it has ended."""
-
-    __slots__ = ("assembler", "call_parts", "number", "open", "reason")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.open: dict[object, int] = {}
-        self.assembler = CallAssembler()
-        self.call_parts: dict[OpenCall, int] = {}
-        self.reason: FinishReason | None = None
-
-    def more(self, key: object, piece: str) -> PartDelta | None:
-        """More text for an open part, None if it is not open."""
-        index = self.open.get(key)
-        return None if index is None else PartDelta(index, Slot.TEXT, piece)
-
-    def go_on(self, piece: quick.CallPiece) -> PartDelta | None:
-        """More arguments for the call at this index, None if it is not that simple."""
-        arguments = piece.function.arguments
-        call = self.assembler.at(piece.index)
-        if call is None or call.position != piece.index or not arguments:
-            return None
-        index = self.call_parts.get(call)
-        if index is None:
-            return None
-        call.take(arguments)
-        return PartDelta(index, Slot.ARGUMENTS, arguments)
-
-
 class ChatStreamDecoder:
     """One stream; see the Protocol in `arno.dialects.base`."""
 
     def __init__(self, *, finish_optional: bool = False) -> None:
         self._finish_optional = finish_optional
-        self._choices: dict[int, _Choice] = {}
+        self._choices: dict[int, OpenChoice] = {}
         self._next_part = 0
         self._started = False
         self._ended = False
@@ -180,11 +152,11 @@ class ChatStreamDecoder:
         if self._ended:
             return Batch(None, None, ())
         self._ended = True
-        return Batch(None, None, (StreamError(failure),))
+        return Batch(None, None, (*self._release_all(), StreamError(failure)))
 
     def _fail(self, frame: Frame | None, document: Json, message: str) -> Batch:
         self._ended = True
-        return Batch(frame, document, (StreamError(self._invalid(message)),))
+        return Batch(frame, document, (*self._release_all(), StreamError(self._invalid(message))))
 
     def _invalid(self, message: str) -> Failure:
         return Failure(FailureKind.INVALID_ANSWER, message, retryable=True, stage=self._stage)
@@ -210,6 +182,7 @@ class ChatStreamDecoder:
         if failure is None:
             return Batch(frame, document, tuple(events), self._regular)
         self._ended = True
+        events += self._release_all()
         events.append(StreamError(failure))
         readable = isinstance(error, Mapping) and _may_read(frame, document, failure)
         return Batch(frame, document, tuple(events), self._regular, readable)
@@ -241,12 +214,12 @@ class ChatStreamDecoder:
             number = number_of(wire, position)
             choice = self._choices.get(number)
             if choice is None:
-                choice = self._choices[number] = _Choice(number)
+                choice = self._choices[number] = OpenChoice(number)
             yield from self._choice(choice, wire)
             if not failing:
                 yield from self._choice_end(choice, wire)
 
-    def _choice(self, choice: _Choice, wire: Mapping[str, Json]) -> Iterator[Event]:
+    def _choice(self, choice: OpenChoice, wire: Mapping[str, Json]) -> Iterator[Event]:
         delta = wire.get("delta")
         if isinstance(delta, dict):
             yield from self._reasoning(choice, delta)
@@ -256,15 +229,21 @@ class ChatStreamDecoder:
                 yield from self._extras(choice, delta)
             for entry in items(delta.get("tool_calls")):
                 yield from self._fragment(choice, entry)
-        logprobs = wire.get("logprobs")
-        if logprobs and TEXT in choice.open:
-            yield PartDelta(choice.open[TEXT], Slot.LOGPROBS, logprobs)
+        if wire.get("logprobs"):
+            yield from self._logprobs(choice, wire["logprobs"])
 
-    def _choice_end(self, choice: _Choice, wire: Mapping[str, Json]) -> Iterator[Event]:
+    def _logprobs(self, choice: OpenChoice, document: Json) -> Iterator[Event]:
+        index = choice.open.get(TEXT, choice.open.get(REFUSAL))
+        if index is None:
+            choice.note_logprobs(document)
+        else:
+            yield PartDelta(index, Slot.LOGPROBS, document)
+
+    def _choice_end(self, choice: OpenChoice, wire: Mapping[str, Json]) -> Iterator[Event]:
         word, native = text(wire.get("finish_reason")), text(wire.get("native_finish_reason"))
         if word is None and native is None:
             return
-        reason = canonical_reason(word, native, has_calls=bool(choice.assembler.calls))
+        reason = canonical_reason(word, native, has_calls=choice.has_calls)
         if reason is None:
             return
         if reason is FinishReason.ERROR:
@@ -274,9 +253,9 @@ class ChatStreamDecoder:
         choice.reason = choice.reason or reason
         if reason.value != word:
             self._regular = False
-        yield ChoiceEnd(choice.number, reason, native or word)
+        yield ChoiceEnd(choice.number, reason, native or word, choice.take_ext())
 
-    def _end_parts(self, choice: _Choice, *, whole: bool) -> Iterator[Event]:
+    def _end_parts(self, choice: OpenChoice, *, whole: bool) -> Iterator[Event]:
         """Close what is open. A call whose id never came gets one from its position.
 
         A whole call without arguments has the arguments {}; one that was cut short may have lost
@@ -294,16 +273,34 @@ class ChatStreamDecoder:
                 self._regular = False
                 call.has_arguments = True
                 yield PartDelta(choice.call_parts[call], Slot.ARGUMENTS, "{}")
+        if whole and LEGACY in choice.open and not choice.legacy_has_arguments:
+            yield PartDelta(choice.open[LEGACY], Slot.ARGUMENTS, "{}")
+        yield from self._release(choice)
+        rest = {choice.open.get(AUDIO): choice.audio} if choice.audio else {}
         for index in sorted(choice.open.values()):
-            yield PartEnd(index)
+            ext = keep(rest[index]) if index in rest else NO_EXT
+            yield PartEnd(index, ext=ext, format=choice.formats.get(index))
         choice.open.clear()
         choice.call_parts.clear()
+
+    def _release(self, choice: OpenChoice) -> Iterator[Event]:
+        """Details that no call came for are reasoning of their own."""
+        held, choice.held = choice.held, []
+        for index, detail in held:
+            choice.open[object()] = index
+            yield PartStart(index, _emptied(detail), choice.number)
+            yield PartDelta(index, Slot.SEALED, detail.sealed)
+
+    def _release_all(self) -> list[Event]:
+        """The same for a stream that fails: what was received is told."""
+        return [event for choice in self._choices.values() for event in self._release(choice)]
 
     def _finish(self, *, done: bool) -> Iterator[Event]:
         self._ended = True
         began = self._choices.values()
         finished = bool(self._choices) and all(choice.reason for choice in began)
         if not finished and not (done and self._finish_optional and self._choices):
+            yield from self._release_all()
             yield StreamError(self._cut(done=done))
             return
         try:
@@ -314,15 +311,14 @@ class ChatStreamDecoder:
             return
         yield ResponseEnd()
 
-    def _late_end(self, choice: _Choice) -> Iterator[Event]:
+    def _late_end(self, choice: OpenChoice) -> Iterator[Event]:
         """Parts that came after the finish, or a host that never says why it ends.
 
         Of such a host (`finish_optional`) the end mark says that the answer is whole.
         """
         yield from self._end_parts(choice, whole=choice.reason is None or choice.reason in WHOLE)
         if choice.reason is None:
-            calls = bool(choice.assembler.calls)
-            reason = FinishReason.TOOL_CALLS if calls else FinishReason.STOP
+            reason = FinishReason.TOOL_CALLS if choice.has_calls else FinishReason.STOP
             yield ChoiceEnd(choice.number, reason, None)
 
     def _cut(self, *, done: bool) -> Failure:
@@ -334,19 +330,19 @@ class ChatStreamDecoder:
             stage=self._stage,
         )
 
-    def _start_part(self, choice: _Choice, key: object, part: Part) -> PartStart:
+    def _start_part(self, choice: OpenChoice, key: object, part: Part) -> PartStart:
         self._output = True
         index = self._next_part
         self._next_part += 1
         choice.open[key] = index
         return PartStart(index, part, choice.number)
 
-    def _text(self, choice: _Choice, key: str, empty: Part, piece: str) -> Iterator[Event]:
+    def _text(self, choice: OpenChoice, key: str, empty: Part, piece: str) -> Iterator[Event]:
         if key not in choice.open:
             yield self._start_part(choice, key, empty)
         yield PartDelta(choice.open[key], Slot.TEXT, piece)
 
-    def _content(self, choice: _Choice, content: Json) -> Iterator[Event]:
+    def _content(self, choice: OpenChoice, content: Json) -> Iterator[Event]:
         if isinstance(content, str):
             yield from self._text(choice, TEXT, TextPart(), content)
         elif isinstance(content, list):
@@ -355,37 +351,57 @@ class ChatStreamDecoder:
         else:
             yield from self._whole(choice, OpaquePart(dialect=DIALECT, document=content))
 
-    def _block(self, choice: _Choice, part: Part) -> Iterator[Event]:
+    def _block(self, choice: OpenChoice, part: Part) -> Iterator[Event]:
         """A block of a content list: text and reasoning continue, anything else is whole."""
         if isinstance(part, TextPart):
             if part.text:
                 yield from self._text(choice, TEXT, TextPart(), part.text)
-            yield from self._annotations(choice, part.annotations)
+            yield from self._cited(choice, part.annotations)
         elif isinstance(part, ReasoningPart):
             yield from self._reasoning_piece(choice, "content", part)
         else:
             yield from self._whole(choice, part)
 
-    def _whole(self, choice: _Choice, part: Part) -> Iterator[Event]:
+    def _whole(self, choice: OpenChoice, part: Part) -> Iterator[Event]:
         yield self._start_part(choice, object(), part)
 
-    def _annotations(self, choice: _Choice, annotations: Sequence[Json]) -> Iterator[Event]:
+    def _cited(self, choice: OpenChoice, annotations: Sequence[Json]) -> Iterator[Event]:
         for annotation in annotations:
             if TEXT not in choice.open:
                 yield self._start_part(choice, TEXT, TextPart())
             yield PartDelta(choice.open[TEXT], Slot.ANNOTATION, annotation)
 
-    def _extras(self, choice: _Choice, delta: Mapping[str, Json]) -> Iterator[Event]:
+    def _extras(self, choice: OpenChoice, delta: Mapping[str, Json]) -> Iterator[Event]:
         refusal = delta.get("refusal")
         if isinstance(refusal, str) and refusal:
             yield from self._text(choice, REFUSAL, RefusalPart(), refusal)
-        yield from self._annotations(choice, items(delta.get("annotations")))
+        yield from self._cited(choice, decode_citations(items(delta.get("annotations"))))
         for image in items(delta.get("images")):
-            yield from self._whole(choice, with_member(decode_block(image), "images"))
+            part = with_member(decode_block(image), "images")
+            choice.images.append(self._next_part if isinstance(part, MediaPart) else None)
+            yield from self._whole(choice, part)
         if delta.get("audio"):
             yield from self._audio(choice, decode_audio_answer(delta["audio"]))
+        if isinstance(delta.get(LEGACY_CALL), dict):
+            yield from self._legacy(choice, delta[LEGACY_CALL])
 
-    def _audio(self, choice: _Choice, part: Part) -> Iterator[Event]:
+    def _legacy(self, choice: OpenChoice, call: Mapping[str, Json]) -> Iterator[Event]:
+        """The one call of a choice in the older words."""
+        name, arguments = text(call.get("name")), text(call.get("arguments"))
+        if name is not None and LEGACY not in choice.open:
+            choice.has_legacy = True
+            call_id = f"call_{len(choice.assembler.calls)}"
+            ext = keep({"@member": LEGACY_CALL})
+            yield self._start_part(
+                choice, LEGACY, ToolCallPart(call_id=call_id, name=name, ext=ext)
+            )
+        if arguments is not None:
+            if LEGACY not in choice.open:
+                raise FragmentError("arguments without the name of a function")
+            choice.legacy_has_arguments = True
+            yield PartDelta(choice.open[LEGACY], Slot.ARGUMENTS, arguments)
+
+    def _audio(self, choice: OpenChoice, part: Part) -> Iterator[Event]:
         if not isinstance(part, MediaPart):
             yield from self._whole(choice, part)
             return
@@ -394,44 +410,65 @@ class ChatStreamDecoder:
                 return
             empty = MediaPart(kind=part.kind, id=part.id, ext=part.ext)
             yield self._start_part(choice, AUDIO, empty)
+        else:
+            choice.audio.update(residue_of(part.ext))
         if part.data:
             yield PartDelta(choice.open[AUDIO], Slot.MEDIA, part.data)
         if part.transcript:
             yield PartDelta(choice.open[AUDIO], Slot.TRANSCRIPT, part.transcript)
 
-    def _reasoning(self, choice: _Choice, delta: Mapping[str, Json]) -> Iterator[Event]:
+    def _reasoning(self, choice: OpenChoice, delta: Mapping[str, Json]) -> Iterator[Event]:
         """The structured details win over the strings, which repeat the same text."""
         wire, member = delta.get(DETAILS), text_member(delta)
         if not wire and member is None:
             return
         details = [decode_detail(detail) for detail in items(wire)]
         for part in details:
-            if isinstance(part, ReasoningPart):
+            if not isinstance(part, ReasoningPart):
+                yield from self._whole(choice, part)
+            elif not is_artefact(part) or not (yield from self._artefact(choice, part)):
                 key = (part.form, integer(residue_of(part.ext).get("index")))
                 yield from self._reasoning_piece(choice, key, part)
-            else:
-                yield from self._whole(choice, part)
         if member is not None and not is_readable(details):
             piece = ReasoningPart(text=delta[member], ext=keep({"@member": member}))
             yield from self._reasoning_piece(choice, member, piece)
 
+    def _artefact(self, choice: OpenChoice, detail: ReasoningPart) -> Generator[Event, None, bool]:
+        """Puts a detail where its id says it belongs; False if it is reasoning of its own."""
+        detail_id = detail.id or ""
+        place = place_of(detail_id)
+        if place is not None and place[0] == CONTENT and TEXT not in choice.open:
+            yield self._start_part(choice, TEXT, TextPart())
+        index = choice.signed_by(detail_id)
+        if index is None:
+            if not choice.hold(detail, self._next_part):
+                return False
+            self._next_part += 1
+            return True
+        choice.formats[index] = detail.format
+        yield PartDelta(index, Slot.SIGNATURE, detail.sealed)
+        if index == choice.open.get(TEXT):
+            # A signature ends the text it signs.
+            del choice.open[TEXT]
+            yield PartEnd(index, format=detail.format)
+        return True
+
     def _reasoning_piece(
-        self, choice: _Choice, key: object, part: ReasoningPart
+        self, choice: OpenChoice, key: object, part: ReasoningPart
     ) -> Iterator[Event]:
         """Pieces of one kind, index and id make one part."""
         if not (part.text or part.sealed or part.signature):
             return
         full_key = ("reasoning", key, part.id)
         if full_key not in choice.open:
-            empty = ReasoningPart(id=part.id, form=part.form, format=part.format, ext=part.ext)
-            yield self._start_part(choice, full_key, empty)
+            yield self._start_part(choice, full_key, _emptied(part))
         index = choice.open[full_key]
         pieces = ((Slot.TEXT, part.text), (Slot.SEALED, part.sealed))
         for slot, value in (*pieces, (Slot.SIGNATURE, part.signature)):
             if value:
                 yield PartDelta(index, slot, value)
 
-    def _fragment(self, choice: _Choice, entry: Json) -> Iterator[Event]:
+    def _fragment(self, choice: OpenChoice, entry: Json) -> Iterator[Event]:
         fragment = read_fragment(entry)
         if fragment.is_empty:
             self._regular = False
@@ -449,7 +486,7 @@ class ChatStreamDecoder:
                 raise FragmentError("arguments arrived after their call had ended")
             yield PartDelta(choice.call_parts[call], Slot.ARGUMENTS, fragment.arguments)
 
-    def _announce(self, choice: _Choice, call: OpenCall) -> Iterator[Event]:
+    def _announce(self, choice: OpenChoice, call: OpenCall) -> Iterator[Event]:
         """A call's start, with the arguments that had to wait for it."""
         part = ToolCallPart(
             call_id=call.id or "",
@@ -457,12 +494,22 @@ class ChatStreamDecoder:
             kind=call.kind,
             wire_index=call.wire_index,
         )
+        detail = choice.release(part.call_id)
+        if detail is not None:
+            part = msgspec.structs.replace(part, signature=detail.sealed, format=detail.format)
         start = self._start_part(choice, call, part)
         choice.call_parts[call] = start.index
+        if detail is not None:
+            choice.formats[start.index] = detail.format
         yield start
         waited = call.announce()
         if waited:
             yield PartDelta(start.index, Slot.ARGUMENTS, waited)
+
+
+def _emptied(part: ReasoningPart) -> ReasoningPart:
+    """What is known of reasoning before its first piece."""
+    return ReasoningPart(id=part.id, form=part.form, format=part.format, ext=part.ext)
 
 
 def _may_read(frame: Frame, document: Mapping[str, Json], failure: Failure) -> bool:

@@ -3,13 +3,16 @@
 A tool call opens with index, id, type, name and empty arguments; later pieces carry the index and
 arguments alone. No finish is ever made up (R5): an answer that ends without saying why, which a
 whole answer may, cannot be told as a stream, since a client takes a missing finish for a cut; it
-ends as a failure instead. Source: recorded chunks, contract section 4.2.
+ends as a failure instead. What signs a text or a call is told when that part ends, an image when
+it is whole. Source: recorded chunks, contract section 4.2.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+import msgspec
 
 from arno.canon.events import (
     ChoiceEnd,
@@ -17,6 +20,7 @@ from arno.canon.events import (
     KeepAlive,
     Opaque,
     PartDelta,
+    PartEnd,
     PartStart,
     ResponseEnd,
     ResponseStart,
@@ -31,17 +35,24 @@ from arno.canon.parts import (
     MediaPart,
     OpaquePart,
     Part,
+    ReasoningForm,
     ReasoningPart,
     RefusalPart,
     TextPart,
     ToolCallPart,
 )
 from arno.dialects.base import Pricer, Stamp
+from arno.dialects.chat import signatures
 from arno.dialects.chat.chunks import HEARTBEAT, Ending, chunk, error_chunk, head_of
+from arno.dialects.chat.citations import encode_citations
 from arno.dialects.chat.content import encode_media
-from arno.dialects.chat.reasoning import FORMS, TEXT_MEMBERS, TYPES, encode_detail
+from arno.dialects.chat.lanes import Lane, Told
+from arno.dialects.chat.reasoning import DETAILS, FORMS, TEXT_MEMBERS, TYPES, encode_detail
 from arno.dialects.chat.reasons import wire_reason
 from arno.dialects.chat.residue import DIALECT, Document, is_native, note, residue_of
+from arno.dialects.chat.turn import LEGACY_CALL
+from arno.dialects.chat.turn_encode import DISORDER, audio_members, known_call, rank_of, unfit
+from arno.dialects.disclosure import foreign
 
 NO_REASON = Failure(
     FailureKind.INVALID_ANSWER,
@@ -49,6 +60,42 @@ NO_REASON = Failure(
     retryable=True,
     stage=Stage.MID_STREAM,
 )
+
+REPEATED = ("system_fingerprint", "service_tier")
+"""Members of an answer that each of its chunks repeats."""
+
+
+class _Choice(Told):
+    """One choice. calls, images: how many began; rank: the furthest in the wire's order."""
+
+    __slots__ = ("calls", "has_audio", "images", "is_legacy", "number", "rank")
+
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.number = number
+        self.calls = self.images = self.rank = 0
+        self.has_audio = self.is_legacy = False
+
+
+class _Open:
+    """One part. place: its number among its like; media: pieces of an image that is not whole."""
+
+    __slots__ = ("behind", "choice", "index", "is_told", "media", "part", "place", "signature")
+
+    def __init__(self, index: int, part: Part, choice: _Choice) -> None:
+        self.index = index
+        self.part = part
+        self.choice = choice
+        self.behind = choice.chars
+        self.place = 0
+        self.signature = part.signature
+        self.media: list[str] | None = None
+        self.is_told = False
+
+    @property
+    def where(self) -> str:
+        """Its place in the canonical value."""
+        return f"/choices/{self.choice.number}/parts/{self.index}"
 
 
 class ChatStreamEncoder:
@@ -58,12 +105,12 @@ class ChatStreamEncoder:
         self._stamp = stamp
         self._head = head_of(stamp)
         self._ending = Ending(pricer, include_usage=include_usage)
-        self._parts: dict[int, tuple[Part, int]] = {}
-        self._calls: dict[int, int] = {}
-        self._calls_of: dict[int, int] = {}
-        self._details: dict[int, int] = {}
-        self._told: set[int] = set()
-        self._losses: list[Loss] = []
+        self._choices: dict[int, _Choice] = {}
+        self._open: dict[int, _Open] = {}
+        self._lanes: dict[int, Lane] = {}
+        self._details = 0
+        self._ended: set[int] = set()
+        self._losses: dict[Loss, None] = {}
 
     @property
     def losses(self) -> tuple[Loss, ...]:
@@ -71,7 +118,11 @@ class ChatStreamEncoder:
         return tuple(self._losses)
 
     def feed(self, events: Sequence[Event]) -> bytes:
-        """The frames that say `events`; part ends need no word in this dialect."""
+        """The frames that say `events`."""
+        if len(events) == 1:
+            event = events[0]
+            encode = _ENCODERS.get(type(event))
+            return b"" if encode is None else encode(self, event)
         pieces: list[bytes] = []
         for event in events:
             encode = _ENCODERS.get(type(event))
@@ -79,18 +130,27 @@ class ChatStreamEncoder:
                 pieces.append(encode(self, event))
         return b"".join(pieces)
 
+    def _lose(self, losses: Sequence[Loss]) -> None:
+        self._losses.update(dict.fromkeys(losses))
+
     def _start(self, event: ResponseStart) -> bytes:
-        self._stamp = Stamp(
-            id=self._stamp.id or event.id,
-            model=self._stamp.model or event.model,
-            provider=event.served_by or self._stamp.provider,
-            created=event.created if event.created is not None else self._stamp.created,
+        stamp = self._stamp
+        self._stamp = msgspec.structs.replace(
+            stamp,
+            id=stamp.id or event.id,
+            model=stamp.model or event.model,
+            provider=event.served_by or stamp.provider,
+            created=event.created if event.created is not None else stamp.created,
         )
-        self._head = head_of(self._stamp)
+        kept = residue_of(event.ext)
+        self._head = head_of(self._stamp) | {k: kept[k] for k in REPEATED if k in kept}
         return b""
 
     def _delta(self, choice: int, delta: Document, **members: Json) -> bytes:
-        return self._ending.flush() + chunk(
+        return self._ending.flush() + self._frame(choice, delta, **members)
+
+    def _frame(self, choice: int, delta: Document, **members: Json) -> bytes:
+        return chunk(
             {
                 **self._head,
                 "choices": [
@@ -105,139 +165,280 @@ class ChatStreamEncoder:
             }
         )
 
+    def _lane(
+        self, open_: _Open, slot: Slot, delta_of: Callable[[str], Document], *, twice: bool = False
+    ) -> None:
+        """From now on pieces of this slot are put into a frame that is made once."""
+        number = open_.choice.number
+        told = open_.choice if isinstance(open_.part, TextPart) else None
+        self._lanes[open_.index] = Lane(
+            slot, lambda mark: self._frame(number, delta_of(mark)), twice=twice, told=told
+        )
+
     def _part_start(self, event: PartStart) -> bytes:
-        part = event.part
-        self._parts[event.index] = (part, event.choice)
-        if isinstance(part, ToolCallPart):
-            return self._call_start(event.index, part, event.choice)
-        if isinstance(part, ReasoningPart):
-            self._details[event.index] = len(self._details)
-            initial = part.text or part.sealed or part.signature
-            return self._delta(event.choice, self._detail(event.index, part)) if initial else b""
-        if isinstance(part, TextPart | RefusalPart):
-            return self._text_start(part, event.choice)
-        if isinstance(part, MediaPart):
-            return self._delta(event.choice, _media(part))
-        if isinstance(part, OpaquePart) and part.dialect == DIALECT:
-            return self._delta(event.choice, _opaque_delta(part))
-        return b""
+        choice = self._choices.get(event.choice)
+        if choice is None:
+            choice = self._choices[event.choice] = _Choice(event.choice)
+        open_ = _Open(event.index, event.part, choice)
+        lost = unfit(open_.part, open_.where, in_answer=True)
+        if lost is not None:
+            self._lose([lost])
+            return b""
+        self._lose(foreign(open_.part.ext, DIALECT, open_.where))
+        self._in_order(open_)
+        self._open[event.index] = open_
+        begin = _BEGINNINGS.get(type(open_.part))
+        return b"" if begin is None else begin(self, open_, open_.part)
 
-    def _text_start(self, part: TextPart | RefusalPart, choice: int) -> bytes:
-        if isinstance(part, RefusalPart):
-            return self._delta(choice, {"refusal": part.text}) if part.text else b""
-        if part.annotations:
-            members = {"content": part.text, "annotations": list(part.annotations)}
-            return self._delta(choice, members)
-        return self._delta(choice, {"content": part.text}) if part.text else b""
+    def _in_order(self, open_: _Open) -> None:
+        rank = rank_of(open_.part)
+        if rank < open_.choice.rank:
+            self._lose([Loss(f"/choices/{open_.choice.number}", "approximated", DISORDER)])
+        open_.choice.rank = max(rank, open_.choice.rank)
 
-    def _call_start(self, index: int, part: ToolCallPart, choice: int) -> bytes:
-        position = self._calls_of.get(choice, 0)
-        self._calls_of[choice] = position + 1
-        self._calls[index] = position
-        body = {"name": part.name, _argument_key(part): part.arguments}
-        call = {"index": position, "id": part.call_id, "type": part.kind, part.kind: body}
-        return self._delta(choice, {"content": None, "tool_calls": [call]})
+    def _text(self, open_: _Open, part: TextPart) -> bytes:
+        self._lane(open_, Slot.TEXT, lambda mark: {"content": mark})
+        citations = self._citations(open_, part.annotations)
+        if not (part.text or citations):
+            return b""
+        open_.choice.chars += len(part.text)
+        members = {"annotations": citations} if citations else {}
+        return self._delta(open_.choice.number, {"content": part.text, **members})
+
+    def _citations(self, open_: _Open, annotations: Sequence[Json]) -> list[Json]:
+        documents, losses = encode_citations(annotations, open_.where, behind=open_.behind)
+        self._lose(losses)
+        return documents
+
+    def _refusal(self, open_: _Open, part: RefusalPart) -> bytes:
+        self._lane(open_, Slot.TEXT, lambda mark: {"refusal": mark})
+        return self._delta(open_.choice.number, {"refusal": part.text}) if part.text else b""
+
+    def _call(self, open_: _Open, part: ToolCallPart) -> bytes:
+        choice = open_.choice
+        if note(part.ext, "member") == LEGACY_CALL:
+            choice.is_legacy = True
+            self._lane(open_, Slot.ARGUMENTS, lambda mark: {LEGACY_CALL: {"arguments": mark}})
+            body = {"name": part.name, "arguments": part.arguments}
+            return self._delta(choice.number, {"content": None, LEGACY_CALL: body})
+        part, losses = known_call(part, open_.where)
+        self._lose(losses)
+        open_.part = part
+        open_.place, choice.calls = choice.calls, choice.calls + 1
+        kind, key = part.kind, "input" if part.kind == "custom" else "arguments"
+        place = open_.place
+
+        def piece(mark: str) -> Document:
+            return {"content": None, "tool_calls": [{"index": place, kind: {key: mark}}]}
+
+        self._lane(open_, Slot.ARGUMENTS, piece)
+        body = {"name": part.name, key: part.arguments}
+        call = {"index": place, "id": part.call_id, "type": kind, kind: body}
+        return self._delta(choice.number, {"content": None, "tool_calls": [call]})
+
+    def _reasoning(self, open_: _Open, part: ReasoningPart) -> bytes:
+        open_.place, self._details = self._details, self._details + 1
+        plain = note(part.ext, "member") in (*TEXT_MEMBERS, "content")
+        self._lane(
+            open_,
+            Slot.TEXT,
+            lambda mark: self._reasoning_piece(open_, Slot.TEXT, mark),
+            twice=not plain and TYPES[part.form] != TYPES[ReasoningForm.SEALED],
+        )
+        values = ((Slot.TEXT, part.text), (Slot.SEALED, part.sealed))
+        return b"".join(
+            self._delta(open_.choice.number, self._reasoning_piece(open_, slot, value))
+            for slot, value in (*values, (Slot.SIGNATURE, part.signature))
+            if value
+        )
+
+    def _reasoning_piece(self, open_: _Open, slot: Slot, value: str) -> Document:
+        """A piece of reasoning under the name it came with, or under both of the contract."""
+        part = open_.part
+        assert isinstance(part, ReasoningPart)
+        member = note(part.ext, "member")
+        if member in TEXT_MEMBERS:
+            return {"content": "", member: value}
+        if member == "content":
+            return {
+                "content": [{"type": "thinking", "thinking": [{"type": "text", "text": value}]}]
+            }
+        form = part.form
+        if slot is Slot.SEALED and TYPES[form] != TYPES[ReasoningForm.SEALED]:
+            form = ReasoningForm.SEALED
+        piece = ReasoningPart(
+            text=value if slot is Slot.TEXT else "",
+            sealed=value if slot is Slot.SEALED else None,
+            signature=value if slot is Slot.SIGNATURE else None,
+            form=form,
+            format=part.format,
+            id=part.id,
+            item=part.item,
+            ext=part.ext,
+        )
+        detail = encode_detail(piece, open_.place)
+        if not (piece.text or piece.sealed):
+            detail.pop(FORMS[TYPES[form]][1], None)
+        if is_native(part.ext):
+            detail.setdefault("index", residue_of(part.ext).get("index", 0))
+        readable = {"reasoning": piece.text} if piece.text else {}
+        return {"content": "", DETAILS: [detail], **readable}
+
+    def _media(self, open_: _Open, part: MediaPart) -> bytes:
+        native, choice = is_native(part.ext), open_.choice
+        if note(part.ext, "member") == "audio" or (not native and part.kind is MediaKind.AUDIO):
+            if choice.has_audio:
+                why = "a chat message of the model holds one audio part"
+                self._lose([Loss(open_.where, "dropped", why)])
+                del self._open[open_.index]
+                return b""
+            choice.has_audio = True
+            return self._delta(choice.number, {"content": None, "audio": audio_members(part)})
+        open_.place, choice.images = choice.images, choice.images + 1
+        open_.media = []
+        return b"" if part.data is None and part.url is None else self._image(open_)
+
+    def _image(self, open_: _Open) -> bytes:
+        """An image, once it is whole."""
+        part, pieces, open_.media = open_.part, open_.media, None
+        if not isinstance(part, MediaPart):
+            return b""
+        if pieces:
+            part = msgspec.structs.replace(part, data=(part.data or "") + "".join(pieces))
+        block, losses = encode_media(part, open_.where)
+        self._lose(losses)
+        return self._delta(open_.choice.number, {"content": "", "images": [block]})
+
+    def _opaque_part(self, open_: _Open, part: OpaquePart) -> bytes:
+        member = note(part.ext, "member")
+        value = part.document if member == "audio" else [part.document]
+        return self._delta(open_.choice.number, {member or "content": value})
 
     def _part_delta(self, event: PartDelta) -> bytes:
-        part, choice = self._parts[event.index]
-        if event.slot is Slot.LOGPROBS:
-            return self._delta(choice, {}, logprobs=event.value)
-        if event.slot is Slot.SIGNATURE and not isinstance(part, ReasoningPart):
-            return b""  # the dialect has no place for it
-        return self._delta(choice, self._delta_of(event, part))
+        lane = self._lanes.get(event.index)
+        if lane is not None and lane.slot is event.slot:
+            if self._ending.waits:
+                return self._ending.flush() + lane.frame(event.value)
+            return lane.frame(event.value)
+        open_ = self._open.get(event.index)
+        return b"" if open_ is None else self._other_delta(open_, event.slot, event.value)
 
-    def _delta_of(self, event: PartDelta, part: Part) -> Document:
-        if isinstance(part, ToolCallPart):
-            body = {_argument_key(part): event.value}
-            call = {"index": self._calls[event.index], part.kind: body}
-            return {"content": None, "tool_calls": [call]}
-        if isinstance(part, ReasoningPart):
-            return self._reasoning(event, part)
-        if event.slot is Slot.ANNOTATION:
-            return {"content": "", "annotations": [event.value]}
-        if isinstance(part, MediaPart):
-            key = "data" if event.slot is Slot.MEDIA else "transcript"
-            return {"content": None, "audio": {key: event.value}}
-        return {"refusal" if isinstance(part, RefusalPart) else "content": event.value}
+    def _other_delta(self, open_: _Open, slot: Slot, value: Json) -> bytes:
+        number = open_.choice.number
+        if isinstance(open_.part, ReasoningPart):
+            return self._delta(number, self._reasoning_piece(open_, slot, value))
+        if slot is Slot.SIGNATURE:
+            open_.signature = value
+            return b""
+        if slot is Slot.LOGPROBS:
+            return self._logprobs(open_, value)
+        if slot is Slot.ANNOTATION:
+            documents = self._citations(open_, [value])
+            return self._delta(number, {"annotations": documents}) if documents else b""
+        if open_.media is not None:
+            open_.media += [value] if slot is Slot.MEDIA else []
+            return b""
+        key = "data" if slot is Slot.MEDIA else "transcript"
+        return self._delta(number, {"content": None, "audio": {key: value}})
 
-    def _reasoning(self, event: PartDelta, part: ReasoningPart) -> Document:
-        field = {Slot.TEXT: "text", Slot.SEALED: "sealed"}.get(event.slot, "signature")
-        piece = ReasoningPart(
-            form=part.form, format=part.format, id=part.id, ext=part.ext, **{field: event.value}
+    def _logprobs(self, open_: _Open, value: Json) -> bytes:
+        """As this wire has them; a list is those of the text."""
+        if isinstance(value, list):
+            value = {"content": value, "refusal": None}
+        if not isinstance(value, Mapping):
+            why = "log probabilities in a form that chat chunks have not"
+            self._lose([Loss(f"{open_.where}/logprobs", "dropped", why)])
+            return b""
+        return self._delta(open_.choice.number, {}, logprobs=value)
+
+    def _part_end(self, event: PartEnd) -> bytes:
+        self._lanes.pop(event.index, None)
+        open_ = self._open.pop(event.index, None)
+        return b"" if open_ is None else self._close(open_, event.format)
+
+    def _close(self, open_: _Open, format_: str | None = None) -> bytes:
+        """What of a part is told when it ends: an image, a signature."""
+        if open_.is_told:
+            return b""
+        open_.is_told = True
+        said = b"" if open_.media is None else self._image(open_)
+        if not open_.signature or isinstance(open_.part, ReasoningPart):
+            return said
+        signed = msgspec.structs.replace(
+            open_.part, signature=open_.signature, format=format_ or open_.part.format
         )
-        return self._detail(event.index, piece)
+        _, detail = signatures.detail_of(signed, self._signs(open_), self._details)
+        self._details += 1
+        return said + self._delta(open_.choice.number, {DETAILS: [detail]})
 
-    def _detail(self, index: int, piece: ReasoningPart) -> Document:
-        """A piece of reasoning under the name it came with, or under both of the contract."""
-        member = note(piece.ext, "member")
-        if member in TEXT_MEMBERS:
-            return {"content": "", member: piece.text}
-        detail = encode_detail(piece, self._details[index])
-        key = FORMS[TYPES[piece.form]][1]
-        if not (piece.text or piece.sealed):
-            detail.pop(key, None)
-        if is_native(piece.ext):
-            detail.setdefault("index", residue_of(piece.ext).get("index", 0))
-        document: Document = {"content": "", "reasoning_details": [detail]}
-        if piece.text:
-            document["reasoning"] = piece.text
-        return document
+    def _signs(self, open_: _Open) -> str:
+        """The id by which a detail names the part that it signs."""
+        part = open_.part
+        if isinstance(part, ToolCallPart):
+            return part.call_id
+        if isinstance(part, TextPart):
+            return f"{signatures.CONTENT}:{open_.choice.chars}"
+        if isinstance(part, RefusalPart):
+            return f"{signatures.REFUSAL}:0"
+        audio = isinstance(part, MediaPart) and part.kind is MediaKind.AUDIO
+        return f"{signatures.AUDIO}:0" if audio else f"{signatures.IMAGES}:{open_.place}"
 
     def _choice_end(self, event: ChoiceEnd) -> bytes:
-        if event.choice in self._told:
+        if event.choice in self._ended:
             return b""  # the first reason counts
-        self._told.add(event.choice)
-        choice = {
+        self._ended.add(event.choice)
+        open_ = [part for part in self._open.values() if part.choice.number == event.choice]
+        said = b"".join(map(self._close, open_))
+        known = self._choices.get(event.choice)
+        legacy = known is not None and known.is_legacy
+        choice: Document = {
             "index": event.choice,
             "delta": {"content": "", "role": "assistant"},
-            "finish_reason": wire_reason(event.reason),
+            "finish_reason": wire_reason(event.reason, legacy=legacy),
             "native_finish_reason": event.native_reason,
         }
-        return self._ending.finish({**self._head, "choices": [choice]})
+        logprobs = residue_of(event.ext).get("logprobs")
+        if logprobs:
+            choice["logprobs"] = logprobs
+        return said + self._ending.finish({**self._head, "choices": [choice]})
 
     def _keep_usage(self, event: UsageUpdate) -> bytes:
         self._ending.usage = event.usage
         return b""
 
     def _response_end(self, event: ResponseEnd) -> bytes:
-        began = {choice for _, choice in self._parts.values()}
-        if began - self._told:
+        if self._choices.keys() - self._ended or not self._ended:
             return self._error(StreamError(NO_REASON))
-        return self._ending.close(self._head, self._stamp.provider)
+        losses = (*self._stamp.losses, *self._losses)
+        return self._ending.close(self._head, self._stamp.provider, losses)
 
     def _error(self, event: StreamError) -> bytes:
         """A failure after a finish that waited: the finish is never said."""
         self._ending.take()
-        return error_chunk(event.failure, self._stamp)
+        said = b"".join(map(self._close, self._open.values()))
+        return said + error_chunk(event.failure, self._stamp)
 
     def _opaque(self, event: Opaque) -> bytes:
-        return chunk(event.document) if event.dialect == DIALECT else b""
+        if event.dialect == DIALECT:
+            return chunk(event.document)
+        self._lose([Loss("", "dropped", f"events that only {event.dialect} knows")])
+        return b""
 
 
-def _argument_key(part: ToolCallPart) -> str:
-    return "input" if part.kind == "custom" else "arguments"
-
-
-def _media(part: MediaPart) -> Document:
-    native = is_native(part.ext)
-    audio = note(part.ext, "member") == "audio" or (not native and part.kind is MediaKind.AUDIO)
-    if audio:
-        members = {"id": part.id, "data": part.data, "transcript": part.transcript}
-        return {"content": None, "audio": {k: v for k, v in members.items() if v is not None}}
-    return {"content": "", "images": [encode_media(part)]}
-
-
-def _opaque_delta(part: OpaquePart) -> Document:
-    member = note(part.ext, "member")
-    if member == "audio":
-        return {"audio": part.document}
-    return {member or "content": [part.document]}
-
+_BEGINNINGS: dict[type, Callable[..., bytes]] = {
+    TextPart: ChatStreamEncoder._text,
+    RefusalPart: ChatStreamEncoder._refusal,
+    ReasoningPart: ChatStreamEncoder._reasoning,
+    ToolCallPart: ChatStreamEncoder._call,
+    MediaPart: ChatStreamEncoder._media,
+    OpaquePart: ChatStreamEncoder._opaque_part,
+}
 
 _ENCODERS: dict[type, Callable[[ChatStreamEncoder, Any], bytes]] = {
     ResponseStart: ChatStreamEncoder._start,
     PartStart: ChatStreamEncoder._part_start,
     PartDelta: ChatStreamEncoder._part_delta,
+    PartEnd: ChatStreamEncoder._part_end,
     ChoiceEnd: ChatStreamEncoder._choice_end,
     UsageUpdate: ChatStreamEncoder._keep_usage,
     ResponseEnd: ChatStreamEncoder._response_end,
