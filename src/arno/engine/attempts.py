@@ -21,7 +21,7 @@ from arno.ledger.entry import (
     token_fields,
 )
 from arno.ledger.settle import Charge, CostBasis
-from arno.providers import Candidate
+from arno.providers import Candidate, Catalogue
 
 CLIENT_GONE = 499
 
@@ -252,6 +252,19 @@ def refusal(error: RequestError) -> Failure:
     """The failure of a request that is wrong, or asks for what a candidate cannot be told."""
     text = error.message if not error.path else f"{error.path}: {error.message}"
     return Failure(FailureKind.INVALID_REQUEST, text)
+
+
+def nobody(call: Call, catalogue: Catalogue) -> Failure:
+    """No candidate: nobody knows the models, or the request's own wishes leave nobody."""
+    envelope = call.envelope
+    if not any(map(catalogue.candidates_for, (envelope.model, *envelope.models))):
+        text = f"{envelope.model} is not a valid model ID"
+        return Failure(FailureKind.INVALID_REQUEST, text)
+    if envelope.choices > 1:
+        text = "n: no provider of this model gives more than one answer"
+        return Failure(FailureKind.INVALID_REQUEST, text)
+    text = "No allowed providers are available for the selected model"
+    return Failure(FailureKind.NOT_FOUND, text)
 
 
 _DOUBT: tuple[CostBasis, ...] = ("reported", "priced", "estimated", "unpriced")

@@ -14,7 +14,7 @@ from math import ceil
 
 import msgspec
 
-from arno.canon.failure import Failure, FailureKind, RequestError, Stage
+from arno.canon.failure import Failure, RequestError, Stage
 from arno.dialects import CLIENTS, NATIVE_AT, can_serve
 from arno.dialects.base import Dialect, Headers
 from arno.engine.attempts import (
@@ -24,9 +24,11 @@ from arno.engine.attempts import (
     STOPPED,
     Attempt,
     Book,
+    nobody,
     refusal,
 )
 from arno.engine.call import SHUTTING_DOWN, Call, Downstream, Outcome
+from arno.engine.counting import count
 from arno.engine.deadlines import DeadlinesFor, DeadlineTable, Retry, tightened
 from arno.engine.delivery import Delivery, Pace
 from arno.engine.origins import MemoryOrigins, Origins
@@ -129,6 +131,21 @@ class Engine:
             and (not several or c.endpoint.contract or c.endpoint.multiple_choices)
         )
 
+    async def count(self, call: Call) -> int | Failure | None:
+        """Tokens that a call would send; see `arno.engine.counting`."""
+        return await count(self, call)
+
+    def way_to(self, candidate: Candidate) -> tuple[Transport, str | None, str | None]:
+        """The transport to a candidate, the key to show in a header, and the secret that its
+        answers must not repeat.
+        """
+        endpoint = candidate.endpoint
+        transport, signer = self.transports[endpoint.transport], self.signers.get(endpoint.slug)
+        if signer is None:
+            key = self.upstream_key(endpoint.slug)
+            return transport, key, key
+        return Signing(transport, signer), None, signer.secret
+
 
 class Generation:
     """The state of one client request while it is served."""
@@ -150,7 +167,7 @@ class Generation:
         """Try candidates until one gives output or none is left."""
         candidates = self._engine.candidates(self._call)
         if not candidates:
-            await self._refuse(self._nobody())
+            await self._refuse(nobody(self._call, self._engine.catalogue))
             return
         if self._call.envelope.stream:
             self.delivery.start()
@@ -238,28 +255,10 @@ class Generation:
         status, _ = self._dialect.encode_failure(failure)
         self.book.stop(failure, 200 if self.delivery.head_sent else status)
 
-    def _nobody(self) -> Failure:
-        """No candidate: nobody knows the models, or the request's own wishes leave nobody."""
-        envelope = self._call.envelope
-        known = map(self._engine.catalogue.candidates_for, (envelope.model, *envelope.models))
-        if not any(known):
-            text = f"{envelope.model} is not a valid model ID"
-            return Failure(FailureKind.INVALID_REQUEST, text)
-        if envelope.choices > 1:
-            text = "n: no provider of this model gives more than one answer"
-            return Failure(FailureKind.INVALID_REQUEST, text)
-        text = "No allowed providers are available for the selected model"
-        return Failure(FailureKind.NOT_FOUND, text)
-
     async def _attempt(self, candidate: Candidate, plan: Plan) -> Failure | None:
         """One exchange; None if the client has been told how it ended."""
         engine, clock = self._engine, self._engine.clock
-        slug, transport = candidate.endpoint.slug, engine.transports[candidate.endpoint.transport]
-        signer = engine.signers.get(slug)
-        if signer is None:
-            key = secret = engine.upstream_key(slug)
-        else:
-            key, secret, transport = None, signer.secret, Signing(transport, signer)
+        transport, key, secret = engine.way_to(candidate)
         exchange = plan.exchange(engine.settings.limits, secret)
         attempt = Attempt(
             candidate,

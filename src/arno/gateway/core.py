@@ -10,6 +10,7 @@ from typing import Protocol
 
 import msgspec
 
+from arno.canon.failure import Failure
 from arno.engine.call import Call, Downstream, Outcome
 from arno.gateway.clock import Clock
 from arno.gateway.inflight import Inflight
@@ -30,6 +31,10 @@ class Engine(Protocol):
 
     async def serve(self, call: Call, down: Downstream) -> Outcome:
         """Serve `call`, write the answer to `down`, tell how it ended."""
+        ...
+
+    async def count(self, call: Call) -> int | Failure | None:
+        """Tokens that `call` would send; None if nobody can tell."""
         ...
 
 

@@ -73,7 +73,7 @@ async def complete(
     wrap: makes the client's side of the answer; edit: what becomes of the body first.
     """
     if gateway.inflight.draining:
-        return await _refuse(gateway, request, SHUTDOWN, "shutting_down")
+        return await refuse(gateway, request, SHUTDOWN, "shutting_down")
     settings = gateway.settings
     body = await read_body(request, settings.max_body, settings.body_deadline_s)
     try:
@@ -81,16 +81,17 @@ async def complete(
             body, wrap = await edit(gateway, request, body)
         envelope = request.dialect.peek(body, request.line)
     except RequestError as error:
-        return await _refuse(gateway, request, _invalid(error), "invalid_request")
-    return await _serve(gateway, request, _call(gateway, request, envelope, body), wrap)
+        return await refuse(gateway, request, invalid(error), "invalid_request")
+    return await _serve(gateway, request, call_of(gateway, request, envelope, body), wrap)
 
 
-def _invalid(error: RequestError) -> Failure:
+def invalid(error: RequestError) -> Failure:
+    """The failure of a request that cannot be understood."""
     text = error.message if not error.path else f"{error.path}: {error.message}"
     return Failure(kind=FailureKind.INVALID_REQUEST, message=text)
 
 
-async def _refuse(gateway: Gateway, request: Inbound, failure: Failure, reason: str) -> Facts:
+async def refuse(gateway: Gateway, request: Inbound, failure: Failure, reason: str) -> Facts:
     """Answer with a failure of the gateway itself, in the caller's dialect."""
     status, document = request.dialect.encode_failure(failure)
     wait = failure.retry_after
@@ -99,7 +100,8 @@ async def _refuse(gateway: Gateway, request: Inbound, failure: Failure, reason: 
     return Facts(status=status, state="refused", reason=reason)
 
 
-def _call(gateway: Gateway, request: Inbound, envelope: Envelope, body: bytes) -> Call:
+def call_of(gateway: Gateway, request: Inbound, envelope: Envelope, body: bytes) -> Call:
+    """The call of a request that was looked into. Raises Refusal for headers that say nonsense."""
     now = gateway.clock.wall_ns()
     return Call(
         generation_id=generation_id(now),

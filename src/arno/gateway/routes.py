@@ -13,7 +13,15 @@ from enum import Enum
 import msgspec
 
 from arno.dialects.base import RequestLine
-from arno.gateway import account_api, catalogue_api, gemini_api, health, inference, responses_api
+from arno.gateway import (
+    account_api,
+    catalogue_api,
+    count_tokens,
+    gemini_api,
+    health,
+    inference,
+    responses_api,
+)
 from arno.gateway.asgi import Inbound, Reply, send_reply
 from arno.gateway.core import Gateway
 from arno.gateway.log import Facts
@@ -109,6 +117,16 @@ ROUTES: tuple[Route, ...] = (
         for name, path, dialect in INFERENCE
     ),
     *(
+        Route(
+            "messages.count_tokens",
+            "POST",
+            f"{prefix}/messages/count_tokens",
+            count_tokens.count_tokens,
+            dialect="messages",
+        )
+        for prefix in PREFIXES
+    ),
+    *(
         Route(name, method, prefix + path, handler, dialect="responses")
         for prefix in PREFIXES
         for name, method, path, handler in _RESPONSES
@@ -136,6 +154,7 @@ POLICY: dict[str, Access] = {
     "responses.retrieve": Access.KEY,
     "responses.delete": Access.KEY,
     "messages": Access.KEY,
+    "messages.count_tokens": Access.KEY,
     "completions": Access.KEY,
     "embeddings": Access.KEY,
     "generate_content": Access.KEY,
