@@ -136,7 +136,7 @@ def _reasoning(part: ReasoningPart, path: str, to_client: bool) -> Blocks:
     if not to_client:
         # Ids that other wires gave stay behind: upstreams read what they made, and no tags.
         part = msgspec.structs.replace(part, id=None, item=None)
-    if part.sealed is None and part.form is not ReasoningForm.REDACTED:
+    if part.sealed is None and part.form in (ReasoningForm.FULL, ReasoningForm.SUMMARY):
         return [_thinking(part)], []
     blocks = [_thinking(part)] if part.text or part.signature else []
     document: Document = {"type": "redacted_thinking", **give(part.ext)}

@@ -169,6 +169,8 @@ def _options(request: Request, document: Document) -> list[Loss]:
     begun = begun_without_thinking(request.messages)
     thought = encode_reasoning(request, begun=begun)
     losses = list(thought.losses)
+    if request.reasoning is not None:
+        losses += foreign(request.reasoning.ext, DIALECT, "/reasoning")
     if thought.limit is not None:
         document["max_tokens"] = thought.limit
     output, lost = ({}, []) if request.output is None else encode_output(request.output)

@@ -194,6 +194,8 @@ def start_block(index: int, part: Part) -> tuple[Block | None, list[Loss]]:
     if not blocks:
         return None, losses
     initial = _initial(part)
+    if "signature" in blocks[-1]:
+        blocks[-1]["signature"] = ""  # told at the end, as the wire does
     return Block(index, part, blocks[-1], initial), losses
 
 

@@ -20,6 +20,7 @@ import msgspec
 from arno.canon.ext import Json, Loss
 from arno.canon.failure import RequestError
 from arno.canon.request import Reasoning, Request, Sampling, ToolChoiceMode
+from arno.dialects.disclosure import foreign
 from arno.dialects.messages.residue import (
     DIALECT,
     Document,
@@ -48,6 +49,8 @@ SHARES: dict[str, Decimal] = {
     "xhigh": Decimal("0.95"),
     "max": Decimal("0.95"),
 }
+WORDS = frozenset(SHARES) - {"minimal"}
+"""Words that the wire has itself, which only newer models read: written beside a budget only."""
 OFF = "none"
 LEAST_TOP_P = Decimal("0.95")
 
@@ -109,7 +112,7 @@ def encode_reasoning(request: Request, *, begun: bool) -> Thought:
         return _limited(request, {}, limit, ())
     if is_native(reasoning.ext):
         return _limited(request, _native(reasoning), limit, ())
-    losses: list[Loss] = []
+    losses = foreign(reasoning.ext, DIALECT, "/reasoning")
     if reasoning.summary is not None:
         why = "the wire does not choose between summaries"
         losses.append(Loss("/reasoning/summary", "dropped", why))
@@ -127,7 +130,18 @@ def encode_reasoning(request: Request, *, begun: bool) -> Thought:
     thinking: Document = {"type": "enabled", "budget_tokens": budget}
     if reasoning.exclude:
         thinking["display"] = "omitted"
-    return _limited(request, {"thinking": thinking}, limit, losses)
+    members: Document = {"thinking": thinking}
+    if reasoning.effort is not None and reasoning.budget is not None:
+        members["output_config"] = {"effort": _word(reasoning.effort, losses)}
+    return _limited(request, members, limit, losses)
+
+
+def _word(effort: str, losses: list[Loss]) -> str:
+    """The word beside a budget, one of the wire's."""
+    if effort in WORDS:
+        return effort
+    losses.append(Loss("/reasoning/effort", "approximated", "the wire has no such word"))
+    return "low" if effort == "minimal" else "medium"
 
 
 def _native(reasoning: Reasoning) -> Document:
@@ -168,9 +182,6 @@ def _budget(reasoning: Reasoning, limit: int | None) -> tuple[int | None, list[L
         budget = max(min(asked, MOST_BUDGET), LEAST_BUDGET)
     else:
         budget = max(min(asked, MOST_BUDGET), LEAST_BUDGET)
-        if reasoning.effort is not None:
-            why = "a budget in tokens is given too, and stands for it"
-            losses.append(Loss("/reasoning/effort", "dropped", why))
         if budget != asked:
             why = f"a budget is {LEAST_BUDGET} to {MOST_BUDGET} tokens"
             losses.append(Loss("/reasoning/budget", "approximated", why))
