@@ -14,9 +14,11 @@ from msgspec import Raw
 from arno.canon.failure import RequestError
 from arno.dialects import bodies
 from arno.dialects.base import Envelope
-from arno.dialects.chat.request import ROUTING
 
-_ROUTING = frozenset(ROUTING)
+_ROUTING = frozenset(bodies.ROUTING)
+
+MAX_CHOICES = 8
+"""Alternative answers that a request may ask for, where an upstream gives several at all."""
 
 
 class _StreamOptions(msgspec.Struct):
@@ -56,8 +58,8 @@ def peek(body: bytes) -> Envelope:
     bodies.check_array(raw, "messages")
     for name in ("max_tokens", "max_completion_tokens"):
         bodies.check_limit(getattr(members, name), name)
-    if members.n not in (None, 1):
-        raise RequestError("n must be 1 here", "n")
+    if members.n is not None and not 1 <= members.n <= MAX_CHOICES:
+        raise RequestError(f"n must be a number from 1 to {MAX_CHOICES}", "n")
     models = bodies.check_models(members.models or (), "models")
     bodies.check_length(members.user, "user")
     bodies.check_length(members.session_id, "session_id")
@@ -73,6 +75,7 @@ def peek(body: bytes) -> Envelope:
         routing=members.provider,
         user=members.user,
         session_id=members.session_id,
+        choices=1 if members.n is None else members.n,
         members=raw,
     )
 

@@ -42,11 +42,24 @@ class CallPiece(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     type: Literal["function"] | None = None
 
 
+class Detail(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """One more piece of reasoning in words."""
+
+    type: Literal["reasoning.text", "reasoning.summary"]
+    text: str | None = None
+    summary: str | None = None
+    format: str | None = None
+    index: int | None = None
+    id: None = None
+    signature: None = None
+
+
 class _Delta(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     role: str | None = None
     content: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
+    reasoning_details: list[Detail] | None = None
     refusal: None = None
     tool_calls: list[CallPiece] | None = None
     function_call: None = None

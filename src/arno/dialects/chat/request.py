@@ -15,6 +15,7 @@ from arno.canon.ext import Json, Loss, is_empty
 from arno.canon.failure import RequestError
 from arno.canon.parts import Executor, Part, TextPart, ToolCallPart, ToolResultPart
 from arno.canon.request import Message, Output, Reasoning, Request, Role, Sampling
+from arno.dialects.bodies import ROUTING
 from arno.dialects.chat.content import (
     Placed,
     cache_mark,
@@ -74,20 +75,6 @@ class _Scalars(msgspec.Struct):
 
 SAMPLING = tuple(Sampling.__struct_fields__)
 """Sampling members have the same names on both sides."""
-
-ROUTING = (
-    "provider",
-    "models",
-    "route",
-    "transforms",
-    "plugins",
-    "preset",
-    "session_id",
-    "trace",
-    "debug",
-    "usage",
-)
-"""Members for the gateway itself; they never reach an upstream of another contract (R14)."""
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -42,7 +42,7 @@ from arno.dialects.chat import quick
 from arno.dialects.chat.citations import decode_citations
 from arno.dialects.chat.content import decode_block
 from arno.dialects.chat.failures import OPERATORS, decode_error
-from arno.dialects.chat.reasoning import DETAILS, decode_detail, is_readable, text_member
+from arno.dialects.chat.reasoning import DETAILS, FORMS, decode_detail, is_readable, text_member
 from arno.dialects.chat.reasons import WHOLE, canonical_reason
 from arno.dialects.chat.residue import (
     DIALECT,
@@ -133,6 +133,8 @@ class ChatStreamDecoder:
         delta = wire.delta
         text, thought, calls = delta.content, delta.reasoning, delta.tool_calls
         other = delta.reasoning_content
+        if delta.reasoning_details:
+            return None if text or calls else _detailed(choice, delta.reasoning_details)
         if text and not (thought or other or calls):
             return choice.more(TEXT, text)
         if calls and not (text or thought or other):
@@ -505,6 +507,17 @@ class ChatStreamDecoder:
         waited = call.announce()
         if waited:
             yield PartDelta(start.index, Slot.ARGUMENTS, waited)
+
+
+def _detailed(choice: OpenChoice, details: list[quick.Detail]) -> PartDelta | None:
+    """More of the reasoning that one detail goes on with; strings beside it repeat its text."""
+    detail = details[0]
+    form, member = FORMS[detail.type]
+    piece = detail.text if member == "text" else detail.summary
+    other = detail.summary if member == "text" else detail.text
+    if not piece or other is not None or len(details) != 1:
+        return None
+    return choice.more(("reasoning", (form, detail.index), None), piece)
 
 
 def _emptied(part: ReasoningPart) -> ReasoningPart:
