@@ -40,7 +40,7 @@ SPEAKS = {
 FRAMED_OTHERWISE = {"bedrock-invoke": Framing.EVENT_STREAM_BYTES}
 
 
-class Recording(msgspec.Struct, frozen=True):
+class Recording(msgspec.Struct, frozen=True, eq=False):
     """One interaction. spoken: the recordings' name of the dialect; url: where it was made."""
 
     id: str
@@ -67,7 +67,9 @@ class Recording(msgspec.Struct, frozen=True):
     def line(self) -> RequestLine:
         """What its path says of the request."""
         path = unquote(urlsplit(self.url).path)
-        model = path.rpartition("/models/")[2] if "/models/" in path else path.partition("/model/")[2]
+        model = (
+            path.rpartition("/models/")[2] if "/models/" in path else path.partition("/model/")[2]
+        )
         for end in (":", "/converse", "/invoke"):
             head, found, verb = model.rpartition(end)
             if found and not verb.strip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-"):
@@ -84,7 +86,7 @@ def recorded() -> tuple[Recording, ...]:
     with gzip.open(SHARED / "corpus" / "interactions.jsonl.gz") as lines:
         for text in lines:
             row: Any = json.loads(text)
-            if row["dialect"] in SPEAKS and row["request"] is not None:
+            if SPEAKS.get(row["dialect"]) in DIALECTS and row["request"] is not None:
                 found.append(_recording(row))
     return tuple(found)
 
