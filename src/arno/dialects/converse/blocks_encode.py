@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from arno.canon.ext import Json
 from arno.canon.ids import is_reversible, to_wire
 from arno.canon.parts import (
@@ -69,9 +71,19 @@ def encode_part(part: Part, path: str, writing: Writing) -> list[Json]:
         return []
     if part.signature is not None and not isinstance(part, ReasoningPart):
         blocks += _signature_of(part, path, writing)
-    if part.cache is not None:
-        blocks.append(cache_point(part.cache, path, writing))
+    hint = part.cache or _inner_hint(part, path, writing)
+    if hint is not None:
+        blocks.append(cache_point(hint, path, writing))
     return blocks
+
+
+def _inner_hint(part: Part, path: str, writing: Writing) -> CacheHint | None:
+    """A breakpoint inside a result, which has no place there: it stands behind the result."""
+    inner = part.parts if isinstance(part, ToolResultPart) else ()
+    hints = [one.cache for one in inner if one.cache is not None]
+    if hints:
+        writing.approximate(f"{path}/parts", "a cache point stands behind the whole result")
+    return hints[-1] if hints else None
 
 
 def cache_point(hint: CacheHint, path: str, writing: Writing) -> Document:
@@ -208,7 +220,8 @@ def _result_content(part: ToolResultPart, path: str, writing: Writing) -> list[J
     for number, inner in enumerate(part.parts):
         where = f"{path}/parts/{number}"
         if isinstance(inner, RESULTS):
-            blocks += encode_part(inner, where, writing)
+            bare = msgspec.structs.replace(inner, cache=None)
+            blocks += encode_part(bare, where, writing)
         else:
             writing.drop(where, "the result of a tool holds text, documents and media only")
     return blocks

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -240,6 +241,7 @@ def encode_request(request: Request) -> tuple[bytes, tuple[Any, ...]]:
     if request.reasoning is not None:
         _encode_reasoning(request.reasoning, document, writing)
     _encode_rest(request, document, writing)
+    document.update(request.routing or {})
     return json.dumps(document), tuple(writing.losses)
 
 
@@ -248,7 +250,8 @@ def _encode_inference(request: Request, document: Document, writing: Writing) ->
         raise RequestError("the wire gives one answer to a request", "/n")
     sampling = request.sampling
     temperature = sampling.temperature
-    if not is_native(request.ext) and isinstance(temperature, int | float) and temperature > 1:
+    is_number = isinstance(temperature, int | float | Decimal)
+    if is_number and temperature > 1 and not is_native(request.ext):
         temperature = 1
         writing.approximate("/sampling/temperature", "the wire's temperatures end at 1")
     members = {

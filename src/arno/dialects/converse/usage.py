@@ -26,6 +26,9 @@ EXTENSIONS: dict[str, str] = {
 }
 """Canonical count to its extension member."""
 
+INPUT = "inputTokensWithCache"
+"""Extension member: all that was sent, where a host counts a token as read and as written."""
+
 
 def count(value: Json) -> int | None:
     """A token count, or None for anything that is not a non-negative whole number."""
@@ -42,11 +45,10 @@ def decode_usage(document: Json, tier: Json = None) -> Usage | None:
         return None
     read, written = (count(document.get(f"cache{w}InputTokens")) for w in ("Read", "Write"))
     short, long = _writes(written, document.get("cacheDetails"))
-    fresh = count(document.get("inputTokens"))
     extensions = {field: count(document.get(name)) for field, name in EXTENSIONS.items()}
     cached = (read or 0) + (short or 0) + (long or 0)
     return Usage(
-        input=None if fresh is None else fresh + cached,
+        input=_sent(document, cached),
         output=count(document.get("outputTokens")),
         cache_read=read,
         cache_write_5m=short,
@@ -57,6 +59,14 @@ def decode_usage(document: Json, tier: Json = None) -> Usage | None:
         raw={DIALECT: dict(document)},
         **extensions,
     )
+
+
+def _sent(document: Mapping[str, Json], cached: int) -> int | None:
+    """All that was sent, what was read from a cache or written to one included."""
+    told, fresh = count(document.get(INPUT)), count(document.get("inputTokens"))
+    if told is not None or fresh is None:
+        return told
+    return fresh + cached
 
 
 def _writes(written: int | None, details: Json) -> tuple[int | None, int | None]:
@@ -76,7 +86,9 @@ def _writes(written: int | None, details: Json) -> tuple[int | None, int | None]
 def _server_tools(document: Json) -> Mapping[str, int] | None:
     if not isinstance(document, Mapping):
         return None
-    known = {name: number for name, value in document.items() if (number := count(value))}
+    known = {
+        name: number for name, value in document.items() if (number := count(value)) is not None
+    }
     return known or None
 
 
@@ -109,6 +121,7 @@ def _build(usage: Usage) -> dict[str, Any]:
     cached = (usage.cache_read or 0) + sum(writes)
     known = None not in (usage.input, usage.output)
     document: dict[str, Any] = {
+        INPUT: usage.input if usage.input is not None and usage.input < cached else None,
         "inputTokens": None if usage.input is None else max(0, usage.input - cached),
         "outputTokens": usage.output,
         "totalTokens": (usage.input or 0) + (usage.output or 0) if known else None,
