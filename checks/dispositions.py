@@ -9,7 +9,7 @@ listed twice, an unknown word, and a field that is not mapped and does not say w
 
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ OTHERS = {"canon": str, "why": str | dict, "neutral": list, "contract": bool, "y
 Table = Mapping[str, dict[str, Any]]
 
 
-def fields_of(document: Mapping[str, Any], table: Table, prefix: str = "") -> Iterator[str]:
+def fields_of(
+    document: Mapping[str, Any], table: Collection[str], prefix: str = ""
+) -> Iterator[str]:
     """The fields of a request by their names in the table, as deep as the table goes."""
     for key, value in document.items():
         name = prefix + key
@@ -43,7 +45,7 @@ def fields_of(document: Mapping[str, Any], table: Table, prefix: str = "") -> It
                 yield from fields_of(known, table, f"{name}[].")
 
 
-def _only_told(item: object, table: Table, prefix: str) -> dict[str, Any]:
+def _only_told(item: object, table: Collection[str], prefix: str) -> dict[str, Any]:
     """Of an element of a conversation only what the table speaks of: it is content."""
     if not isinstance(item, dict):
         return {}

@@ -15,6 +15,13 @@ def test_each_member_of_another_dialect_is_one_loss():
     ]
 
 
+def test_what_is_left_of_a_body_is_told_by_member():
+    ext = {"chat": {"type": "function", "function": {"speed": 3, "strict": None}}}
+    assert [loss.path for loss in foreign(ext, "messages", "/tools/0")] == [
+        "/tools/0/function/speed"
+    ]
+
+
 @pytest.mark.parametrize(
     "ext",
     [

@@ -99,6 +99,7 @@ def test_every_field_of_the_vendor_s_own_library_has_a_section(client):
         ("responses", "/output/strict", "text.format.strict"),
         ("chat", "/output", "response_format"),
         ("chat", "/foo_bar", "foo_bar"),
+        ("chat", "/ext/foo_bar", "foo_bar"),
         ("chat", "/foo~1bar/0/x", "foo/bar[0].x"),
         ("chat", "top_k", "top_k"),
         ("chat", "", ""),

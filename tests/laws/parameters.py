@@ -30,29 +30,46 @@ MINIMUM = {
 }
 """The members that a request must have."""
 
+EMPTY = {"type": "object", "properties": {}}
+
 TOOLS = {
-    "chat": ("tools", {"type": "function", "function": {"name": "weather"}}),
-    "responses": ("tools", {"type": "function", "name": "weather"}),
-    "messages": ("tools", {"name": "weather", "input_schema": {"type": "object"}}),
-    "gemini": ("tools", {"functionDeclarations": [{"name": "weather"}]}),
+    "chat": ("tools", {"type": "function", "function": {"name": "weather", "parameters": EMPTY}}),
+    "responses": ("tools", {"type": "function", "name": "weather", "parameters": EMPTY}),
+    "messages": ("tools", {"name": "weather", "input_schema": EMPTY}),
+    "gemini": (
+        "tools",
+        {"functionDeclarations": [{"name": "weather", "parametersJsonSchema": EMPTY}]},
+    ),
     "converse": (
         "toolConfig.tools",
-        {"toolSpec": {"name": "weather", "inputSchema": {"json": {"type": "object"}}}},
+        {"toolSpec": {"name": "weather", "inputSchema": {"json": EMPTY}}},
     ),
 }
 """The least that a tool says, and where tools stand."""
+
+BESIDE = {
+    "messages": {
+        "/sampling/temperature": "thinking forbids it",
+        "/sampling/top_p": "thinking forbids it",
+        "/sampling/top_k": "thinking forbids it",
+    }
+}
+"""Upstreams' dialects to fields that are mapped alone, and pushed out by others of the union."""
 
 LINE = RequestLine(model="team/first", stream=False)
 """What the path says where the dialect puts the model there."""
 
 
-def document(name: str) -> dict[str, Any]:
+def document(name: str) -> Any:
     return json.loads((FOLDER / f"{name}.json").read_bytes())
 
 
 def minimal(client: str) -> dict[str, Any]:
     union = document(client)
-    return {member: union[member] for member in MINIMUM[client]}
+    request = {member: union[member] for member in MINIMUM[client]}
+    if client == "chat":
+        remove(request, ["messages[]", "name"])
+    return request
 
 
 def alone(client: str, name: str) -> dict[str, Any]:
@@ -132,11 +149,12 @@ def fields(client: str, request: dict[str, Any]) -> Iterator[tuple[str, Field]]:
 
 def value_of(value: Any, name: str) -> Any:
     """What a request says at a name of the table, of a list its first element that says it."""
-    for piece in name.split("."):
-        value = value.get(piece.removesuffix("[]")) if isinstance(value, dict) else None
-        if piece.endswith("[]") and isinstance(value, list):
-            value = value[0] if value else None
-    return value
+    piece, _, rest = name.partition(".")
+    value = value.get(piece.removesuffix("[]")) if isinstance(value, dict) else None
+    if piece.endswith("[]") and isinstance(value, list):
+        found = (value_of(each, rest) if rest else each for each in value)
+        return next((each for each in found if each is not None), None)
+    return value_of(value, rest) if rest else value
 
 
 def expected(client: str, target: str, request: dict[str, Any], word: Disposition) -> set[str]:
@@ -160,7 +178,7 @@ def _split(name: str) -> list[str]:
 
 def without(client: str, target: str, request: dict[str, Any], word: Disposition) -> dict[str, Any]:
     """The request without its fields for which the table has this word."""
-    kept = json.loads(json.dumps(request))
+    kept: Any = json.loads(json.dumps(request))
     for name, field in list(fields(client, request)):
         if client != target and field.disposition(target) is word:
             remove(kept, name.split("."))
@@ -177,3 +195,9 @@ def remove(value: Any, pieces: list[str]) -> None:
     inner = value[key]
     for each in inner if isinstance(inner, list) else [inner]:
         remove(each, pieces[1:])
+
+
+def golden(client: str, target: str) -> Any:
+    """What the upstream reads of the request with every field that it does not refuse."""
+    union = without(client, target, document(client), Disposition.REFUSED)
+    return json.loads(told(client, target, union)[0])

@@ -6,7 +6,7 @@ does not read it; one that does sees, in every dialect, what its request asked f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from arno.canon.ext import Ext, Json, Loss, is_empty
 
@@ -16,6 +16,10 @@ MAX_TOLD = 32
 
 STRUCTURAL = frozenset({"type", "index", "object", "role"})
 """Members that say what a value is and where it stands, which the canonical value says as well."""
+
+
+BODIES = frozenset({"function", "custom", "json_schema", "toolSpec"})
+"""Members that hold the body of the object they stand in: what is left of one is told by member."""
 
 
 def header_text(losses: Iterable[Loss]) -> str:
@@ -38,13 +42,24 @@ def foreign(ext: Ext, dialect: str, path: str) -> list[Loss]:
     path: where the value with this `ext` stands in the canonical request. Members that carry
     nothing (empty ones, and objects of empty ones) are no loss, nor are a dialect's notes.
     """
-    return [
-        Loss(f"{path}/{_pointer(key)}", "dropped", f"a member of {name} that {dialect} has not")
-        for name, residue in ext.items()
-        if name != dialect
-        for key, value in residue.items()
-        if not key.startswith("@") and key not in STRUCTURAL and not _says_nothing(value)
-    ]
+    losses: list[Loss] = []
+    for name, residue in ext.items():
+        if name != dialect:
+            losses += _told(residue, path, f"a member of {name} that {dialect} has not")
+    return losses
+
+
+def _told(residue: Mapping[str, Json], path: str, why: str) -> list[Loss]:
+    losses: list[Loss] = []
+    for key, value in residue.items():
+        place = f"{path}/{_pointer(key)}"
+        if key.startswith("@") or key in STRUCTURAL or _says_nothing(value):
+            continue
+        if key in BODIES and isinstance(value, dict):
+            losses += _told(value, place, why)
+        else:
+            losses.append(Loss(place, "dropped", why))
+    return losses
 
 
 def _says_nothing(value: Json) -> bool:

@@ -5,7 +5,7 @@ named as the client writes it (`tools[].function.strict`: a member of each eleme
 lists every dialect of an upstream exactly once under the word for what becomes of the field there:
 
 mapped         the upstream reads the same thing in its own words
-approximated   something near it is sent, told as a Loss where it is not the same
+approximated   some values are mapped, for others something near is sent or nothing, told as a Loss
 dropped        not sent, told as a Loss
 refused        not sent, and the request with it: dropping it would break a promise (status 400)
 routed         for the gateway itself, which acts on it; no upstream reads it and nothing is lost
@@ -109,7 +109,8 @@ def client_field(client: str, path: str, members: Container[str] = ()) -> str:
     """
     if not path.startswith("/"):
         return path
-    steps = tuple(path.split("/")[1:])
+    # Some encoders say that a member stands in the residue, which is no place of the client's.
+    steps = tuple(step for step in path.split("/")[1:] if step != "ext")
     general = tuple("*" if step.isdigit() else step for step in steps)
     places = _by_canon(client)
     for length in range(len(steps), 0, -1):

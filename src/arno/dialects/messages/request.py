@@ -15,6 +15,7 @@ import msgspec
 from arno.canon.ext import Json, Loss, is_empty
 from arno.canon.failure import RequestError
 from arno.canon.request import Request, Sampling
+from arno.dialects.base import BODY_ONLY, RequestLine
 from arno.dialects.bodies import ROUTING, named
 from arno.dialects.disclosure import foreign
 from arno.dialects.messages.blocks import inputs_of_request
@@ -25,6 +26,7 @@ from arno.dialects.messages.residue import (
     is_native,
     keep,
     merge,
+    note,
     take,
     take_cache,
     text,
@@ -66,23 +68,30 @@ TIERS: dict[str, str] = {"auto": "auto", "standard_only": "default"}
 TIER_WORDS = {word: tier for tier, word in TIERS.items()}
 
 
-def decode_request(body: bytes) -> Request:
-    """A client's request. Raises RequestError naming the member."""
+def decode_request(body: bytes, line: RequestLine = BODY_ONLY) -> Request:
+    """A client's request. Raises RequestError naming the member.
+
+    line: what the path says, on roads where the model stands there.
+    """
     try:
         document = json.loads(body)
     except MalformedJSON as error:
         raise RequestError(f"the body is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise RequestError("the body must be a JSON object")
-    model = document.get("model")
+    in_path = line.model is not None and "model" not in document
+    model = line.model if in_path else document.get("model")
     if not isinstance(model, str) or not model:
         raise RequestError("model must be a non-empty string", "model")
-    _check(document)
+    _check({**document, "model": model})
     fields, residue = _decode_members(document)
+    if in_path:
+        residue["@model"] = "path"
     system = decode_system(residue)
-    messages = residue.pop("messages", None)
-    turns = decode_messages(messages, inputs_of_request(body) if _are_objects(messages) else [])
-    return Request(messages=(*system, *turns), ext=keep(residue), **fields)
+    given = residue.pop("messages", None)
+    turns = decode_messages(given, inputs_of_request(body) if _are_objects(given) else [])
+    messages = (*system, *turns)
+    return Request(model=model, messages=messages, ext=keep(residue), **fields)
 
 
 def _are_objects(messages: Json) -> bool:
@@ -103,7 +112,7 @@ def _check(document: Document) -> None:
 
 def _decode_members(document: Document) -> tuple[dict[str, Any], Document]:
     values, residue = take(document, "model", "max_tokens", *SAMPLING, *ROUTING)
-    fields: dict[str, Any] = {"model": values["model"]}
+    fields: dict[str, Any] = {}
     if "max_tokens" in values:
         fields["max_output_tokens"] = values["max_tokens"]
     sampling = {k: values[k] for k in SAMPLING if k in values}
@@ -140,6 +149,8 @@ def encode_request(request: Request) -> tuple[bytes, tuple[Loss, ...]]:
     if request.n not in (None, 1):
         raise RequestError("the wire gives one answer to a request", "/n")
     document: Document = {"model": request.model, **give(request.ext)}
+    if note(request.ext, "model") == "path":
+        del document["model"]
     losses = _options(request, document)
     messages, lost = without_trailing_space(request.messages)
     losses += lost
@@ -169,8 +180,6 @@ def _options(request: Request, document: Document) -> list[Loss]:
     begun = begun_without_thinking(request.messages)
     thought = encode_reasoning(request, begun=begun)
     losses = list(thought.losses)
-    if request.reasoning is not None:
-        losses += foreign(request.reasoning.ext, DIALECT, "/reasoning")
     if thought.limit is not None:
         document["max_tokens"] = thought.limit
     output, lost = ({}, []) if request.output is None else encode_output(request.output)
