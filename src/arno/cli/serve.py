@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -20,13 +21,14 @@ from arno.cli.options import (
 )
 from arno.cli.watch import stop_with_stdin
 from arno.engine import Engine
+from arno.engine.origins import Kept, MemoryOrigins
 from arno.engine.prices import price_table
 from arno.gateway import server
 from arno.gateway.app import GatewayApp, create_app
 from arno.gateway.config.resolve import Config
 from arno.gateway.config.upstreams import LIVE
 from arno.gateway.log import RequestLog
-from arno.ledger.ports import Sink, SinkError
+from arno.ledger.ports import Answers, Sink, SinkError
 from arno.ledger.price import PriceTable
 from arno.providers import Catalogue
 from arno.providers.catalogue import REPLAY
@@ -76,7 +78,7 @@ def execute(options: argparse.Namespace) -> int:
     log = RequestLog(secrets=config.secrets)
     sink = open_ledger(place)
     try:
-        app, estimates = assemble(config, sink, log)
+        app, estimates = assemble(config, sink, log, answers=sink.answers, origins=sink.origins)
 
         def announce(url: str) -> None:
             server.say(url)
@@ -120,8 +122,18 @@ def open_ledger(folder: Path) -> StoreSink:
         raise DataFolderError(f"the ledger's folder {folder} cannot be used: {why}") from error
 
 
-def assemble(config: Config, sink: Sink, log: RequestLog) -> tuple[GatewayApp, LateEstimates]:
-    """The gateway's application, and the estimates to start when it serves."""
+def assemble(
+    config: Config,
+    sink: Sink,
+    log: RequestLog,
+    *,
+    answers: Answers | None = None,
+    origins: Kept | None = None,
+) -> tuple[GatewayApp, LateEstimates]:
+    """The gateway's application, and the estimates to start when it serves.
+
+    answers, origins: where those are kept beyond this process.
+    """
     replay = ReplayTransport(
         [recording.cassette for recording in config.recordings], scale=config.scale
     )
@@ -137,6 +149,8 @@ def assemble(config: Config, sink: Sink, log: RequestLog) -> tuple[GatewayApp, L
         transports={REPLAY: replay, LIVE: pool},
         sink=sink,
         upstream_key=config.upstream_key,
+        signers=config.signers(pool, time.time),
+        origins=MemoryOrigins(origins),
         settings=config.engine,
         deadlines_for=config.deadlines_for,
     )
@@ -157,5 +171,6 @@ def assemble(config: Config, sink: Sink, log: RequestLog) -> tuple[GatewayApp, L
         keys=config.keys,
         log=log,
         closers=[estimates.aclose, replay.aclose, pool.aclose],
+        answers=answers if config.settings.keep_answers else None,
     )
     return app, estimates

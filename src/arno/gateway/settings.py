@@ -18,6 +18,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     leave its answer unread. grace_s: how long open streams
     may go on after the first signal. cors: let web pages of any origin call (only with keys).
     strict: a request that would lose anything on its way to another dialect is refused.
+    keep_answers: answers of the Responses endpoint are kept, so that later requests can name them.
     """
 
     host: str = "127.0.0.1"
@@ -33,6 +34,7 @@ class GatewaySettings(msgspec.Struct, frozen=True, kw_only=True):
     keep_alive_s: int = 75
     cors: bool = False
     strict: bool = False
+    keep_answers: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:

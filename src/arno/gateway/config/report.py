@@ -127,6 +127,8 @@ def _server(config: Config) -> Iterator[Row]:
         "body_deadline": (settings.body_deadline_s, "s"),
         "max_head": (settings.max_head, "bytes"),
         "max_body": (settings.max_body, "bytes"),
+        "strict": (settings.strict, ""),
+        "keep_answers": (settings.keep_answers, ""),
     }
     for name, (value, unit) in values.items():
         yield Row(name, value, config.source.origin(("server", name)), unit)

@@ -55,6 +55,8 @@ _SERVER = {
     "body_deadline": "body_deadline_s",
     "max_head": "max_head",
     "max_body": "max_body",
+    "strict": "strict",
+    "keep_answers": "keep_answers",
 }
 """Keys of [server] and the members of `GatewaySettings` that they are."""
 

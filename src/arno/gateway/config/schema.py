@@ -171,6 +171,8 @@ class ServerTable(Table, frozen=True, kw_only=True):
     body_deadline: Seconds | None = None
     max_head: Bytes | None = None
     max_body: Bytes | None = None
+    strict: Flag | None = None
+    keep_answers: Flag | None = None
 
 
 class KeyTable(Table, frozen=True, kw_only=True):
