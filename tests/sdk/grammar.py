@@ -117,6 +117,14 @@ DELTAS = {
 }
 
 
+STARTS = {
+    "text": {"text": ""},
+    "thinking": {"thinking": "", "signature": ""},
+    "tool_use": {"input": {}},
+}
+"""What a block has not got yet when it starts."""
+
+
 class _Messages:
     """The state of a Messages stream."""
 
@@ -152,6 +160,11 @@ class _Messages:
         self.notes.require(event["index"] == self.blocks, f"block {event['index']}")
         self.open = {**event["content_block"], "json": "", "signed": False}
         self.notes.require(self.open["type"] in DELTAS, f"block of type {self.open['type']}")
+        wanted = STARTS.get(self.open["type"], {})
+        begun = {name: self.open.get(name) for name in wanted}
+        self.notes.require(begun == wanted, f"block begins {begun}")
+        sealed = self.open["type"] == "redacted_thinking"
+        self.notes.require(bool(self.open.get("data")) == sealed, "data that is out of place")
         self.blocks += 1
 
     def on_content_block_delta(self, event):
@@ -173,7 +186,6 @@ class _Messages:
             text = self.open["json"]
             self.notes.require(not text or _is_object(text), f"input {text!r}")
             self.notes.require(self.open.get("id") and self.open.get("name"), "a nameless call")
-            self.notes.require(self.open.get("input") == {}, "input in the start")
         self.open = None
 
     def on_message_delta(self, event):

@@ -6,8 +6,9 @@ cannot show, or a dialect cannot say, is a row of a table here, with its reason.
 
 from arno.wire import json
 from tests.sdk import grammar
+from tests.sdk.agents import AGENT_SPEAKS
 from tests.sdk.jobs import job
-from tests.sdk.readers import RUN
+from tests.sdk.readers import RUN, SPEAKS
 from tests.sdk.upstreams import DIALECTS, story
 
 HIDES = {
@@ -19,6 +20,9 @@ HIDES = {
     "ai-anthropic": {"images"},
 }
 """Client to what it does not show of an answer, or does not send back."""
+
+SHOWS_SUMMARIES_ONLY = {"ai-openai-responses"}
+"""Clients that read summaries of reasoning and no reasoning text; only one dialect summarises."""
 
 REFUSALS_HIDDEN = {"ai-openrouter", "ai-openai-chat"}
 """Clients that drop a refusal's words where their dialect has a place of its own for them."""
@@ -40,6 +44,7 @@ class Case:
 
     def __init__(self, client, dialect, scenario, stream):
         self.client, self.dialect = client, dialect
+        self.speaks = {**SPEAKS, **AGENT_SPEAKS}.get(client)
         self.scenario, self.stream = scenario, stream
         self.name = f"{client}-{dialect}-{scenario}-{'stream' if stream else 'whole'}"
         self.module = DIALECTS[dialect]
@@ -114,16 +119,26 @@ def _wanted(case, said):
         "reasoning count": counts.reasoning if case.module.TELLS_REASONING else None,
     }
     if said.refused:
-        wanted["refused"] = True
-        if case.client in REFUSALS_HIDDEN:
-            del wanted["refused"], wanted["text"]
+        _want_refusal(case, wanted)
     else:
         wanted["finish"] = said.finish
-    if "reasoning" not in case.hides:
+    summarised = case.dialect == "responses" or case.client not in SHOWS_SUMMARIES_ONLY
+    if "reasoning" not in case.hides and summarised:
         wanted["reasoning"] = said.reasoning
     if "images" not in case.hides:
         wanted["images"] = said.images
     return wanted
+
+
+def _want_refusal(case, wanted):
+    """A refusal is an end on some wires and words of their own on others; as words it is told as
+    text where the client's dialect has no place for it.
+    """
+    in_words = case.dialect in ("chat", "responses")
+    if case.client in REFUSALS_HIDDEN and in_words:
+        del wanted["text"]
+    elif not in_words or case.speaks in ("chat", "responses"):
+        wanted["refused"] = True
 
 
 def failure_problems(case, found, statuses):
@@ -232,8 +247,8 @@ STATUSES = {
 """What a client is told of an upstream that refused before any output."""
 
 
-def problems_of(case, finding, world, speaks):
-    """What is wrong with one cell at a gateway; speaks: the client's dialect."""
+def problems_of(case, finding, world):
+    """What is wrong with one cell at a gateway."""
     asked, taped = world.upstream.asked(case.name), world.tape(case.name)
     fails = case.scenario in story.STATUS or case.scenario in story.BROKEN_OFF
     if fails:
@@ -244,7 +259,7 @@ def problems_of(case, finding, world, speaks):
         wrong += asked_problems(case, asked, artefacts_of(case))
     for answer in taped:
         if answer.streamed:
-            found = grammar.check(speaks, answer.body, failed=fails)
+            found = grammar.check(case.speaks, answer.body, failed=fails)
             wrong += [f"grammar: {problem}" for problem in found]
     streams = [answer.streamed for answer in taped if answer.status == 200]
     if set(streams) - {case.stream}:

@@ -33,6 +33,6 @@ def test_each_client_reads_the_story_through_the_gateway(client, dialect, world,
     found = matrix.run_cases(client, programs_folder, todo, roots, prefix(dialect))
     problems = {}
     for case, finding in zip(todo, found, strict=True):
-        if wrong := matrix.problems_of(case, finding, world, SPEAKS[client]):
+        if wrong := matrix.problems_of(case, finding, world):
             problems[case.name] = wrong
     assert not problems, matrix.listed(problems)

@@ -59,12 +59,11 @@ def read(request, document, found):
     asked.require("x-goog-api-key" in asked.headers or "key=" in request.path, "no key")
     system = document.get("systemInstruction") or {"parts": []}
     asked.system = "".join(part["text"] for part in system["parts"])
-    open_calls, last = [], ""
+    open_calls = []
     for content in document["contents"]:
         role = content.get("role", "user")
         asked.require(role in ("user", "model"), f"role {role}")
-        asked.require(role != last, "two contents of one role in a row")
-        last, open_calls = role, _content(asked, content, open_calls)
+        open_calls = _content(asked, content, open_calls)
     asked.require(not open_calls, f"calls without a result: {open_calls}")
     for tool in document.get("tools") or ():
         for function in tool.get("functionDeclarations") or ():

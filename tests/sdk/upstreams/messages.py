@@ -48,11 +48,9 @@ def read(request, document, found):
     system = document.get("system") or ""
     texts = [system] if isinstance(system, str) else [block["text"] for block in system]
     asked.system = "".join(texts)
-    open_calls, last = [], ""
+    open_calls = []
     for message in document["messages"]:
         asked.require(message["role"] in ("user", "assistant"), f"role {message['role']}")
-        asked.require(message["role"] != last, "two messages of one role in a row")
-        last = message["role"]
         open_calls = _message(asked, message, open_calls)
     asked.require(not open_calls, f"calls without a result: {open_calls}")
     for tool in document.get("tools", ()):

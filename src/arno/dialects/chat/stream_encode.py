@@ -325,7 +325,8 @@ class ChatStreamEncoder:
 
     def _other_delta(self, open_: _Open, slot: Slot, value: Json) -> bytes:
         number = open_.choice.number
-        if isinstance(open_.part, ReasoningPart):
+        is_late = slot is Slot.SIGNATURE and open_.part.format is None
+        if isinstance(open_.part, ReasoningPart) and not is_late:
             return self._delta(number, self._reasoning_piece(open_, slot, value))
         if slot is Slot.SIGNATURE:
             open_.signature = value
@@ -357,16 +358,23 @@ class ChatStreamEncoder:
         return b"" if open_ is None else self._close(open_, event.format)
 
     def _close(self, open_: _Open, format_: str | None = None) -> bytes:
-        """What of a part is told when it ends: an image, a signature."""
+        """What of a part is told when it ends: an image, a signature.
+
+        That of reasoning is told at once where the part's start said who reads it.
+        """
         if open_.is_told:
             return b""
         open_.is_told = True
         said = b"" if open_.media is None else self._image(open_)
-        if not open_.signature or isinstance(open_.part, ReasoningPart):
+        if not open_.signature:
             return said
         signed = msgspec.structs.replace(
             open_.part, signature=open_.signature, format=format_ or open_.part.format
         )
+        if isinstance(signed, ReasoningPart):
+            open_.part = signed
+            piece = self._reasoning_piece(open_, Slot.SIGNATURE, open_.signature)
+            return self._delta(open_.choice.number, piece)
         _, detail = signatures.detail_of(signed, self._signs(open_), self._details)
         self._details += 1
         return said + self._delta(open_.choice.number, {DETAILS: [detail]})
