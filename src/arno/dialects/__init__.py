@@ -7,6 +7,7 @@ from arno.dialects.chat import ChatDialect
 from arno.dialects.chat.completions import CompletionsDialect
 from arno.dialects.chat.embeddings import EmbeddingsOperation
 from arno.dialects.converse import ConverseDialect
+from arno.dialects.gemini import GeminiDialect
 from arno.dialects.messages import MessagesDialect
 from arno.dialects.responses import ResponsesDialect
 
@@ -15,6 +16,7 @@ DIALECTS: dict[str, Dialect] = {
     "messages": MessagesDialect(),
     "converse": ConverseDialect(),
     "responses": ResponsesDialect(),
+    "gemini": GeminiDialect(),
 }
 
 CLIENTS: dict[str, Dialect] = {

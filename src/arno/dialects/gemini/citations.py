@@ -1,0 +1,182 @@
+"""Citations: the wire's grounding and citation metadata, and annotations of text.
+
+The wire tells at the end of a candidate which segments of its text rest on which sources, measured
+in bytes; a citation of the web is neutral (`TextPart`) and measured in characters. The wire's own
+documents are kept natively; an annotation is added where the segment can be found in the text.
+Source: Gemini API reference, "GroundingMetadata" and "CitationMetadata"; recorded traffic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import msgspec
+
+from arno.canon.ext import Json
+from arno.dialects.gemini.residue import Document, integer, items, text
+from arno.wire import json
+
+GROUNDING, CITATIONS = "groundingMetadata", "citationMetadata"
+URL_CITATION = "url_citation"
+SOURCES = ("web", "retrievedContext", "maps")
+"""Members of a grounding chunk that may name an address; the first holds web pages."""
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """A piece of text in bytes, `part` of the content. said: the text itself, as a proof."""
+
+    start: int = 0
+    end: int | None = None
+    part: int = 0
+    said: str | None = None
+
+
+class Citation(msgspec.Struct, frozen=True):
+    """One source of one segment; segment None: of the text as a whole."""
+
+    segment: Segment | None
+    source: Document
+
+    def annotation(self, start: int | None = None, end: int | None = None) -> Document:
+        """The neutral annotation, its place in characters."""
+        place = {} if start is None else {"start_index": start, "end_index": end}
+        return {"type": URL_CITATION, URL_CITATION: {**self.source, **place}}
+
+
+def citations_of(candidate: Mapping[str, Json]) -> list[Citation]:
+    """What a candidate says of its sources that has an address."""
+    return [
+        *_grounding(candidate.get(GROUNDING)),
+        *_citations(candidate.get(CITATIONS)),
+    ]
+
+
+def _grounding(document: Json) -> Iterator[Citation]:
+    if not isinstance(document, Mapping):
+        return
+    chunks = items(document.get("groundingChunks"))
+    for support in items(document.get("groundingSupports")):
+        if not isinstance(support, Mapping):
+            continue
+        segment = _segment(support.get("segment"))
+        for index in items(support.get("groundingChunkIndices")):
+            number = integer(index)
+            if number is not None and 0 <= number < len(chunks):
+                source = _source(chunks[number])
+                if source is not None:
+                    yield Citation(segment, source)
+
+
+def _segment(document: Json) -> Segment | None:
+    if not isinstance(document, Mapping):
+        return None
+    return Segment(
+        start=integer(document.get("startIndex")) or 0,
+        end=integer(document.get("endIndex")),
+        part=integer(document.get("partIndex")) or 0,
+        said=text(document.get("text")),
+    )
+
+
+def _source(chunk: Json) -> Document | None:
+    if not isinstance(chunk, Mapping):
+        return None
+    for member in SOURCES:
+        source = chunk.get(member)
+        if isinstance(source, Mapping) and text(source.get("uri")):
+            members = {
+                "url": source["uri"],
+                "title": text(source.get("title")),
+                "content": text(source.get("text")),
+            }
+            return {name: value for name, value in members.items() if value is not None}
+    return None
+
+
+def _citations(document: Json) -> Iterator[Citation]:
+    """Sources that the text repeats; two names for one list, as the vendor's two hosts have it."""
+    if not isinstance(document, Mapping):
+        return
+    for entry in items(document.get("citations") or document.get("citationSources")):
+        if isinstance(entry, Mapping) and text(entry.get("uri")):
+            title = text(entry.get("title"))
+            source = {"url": entry["uri"], **({} if title is None else {"title": title})}
+            yield Citation(_segment(entry), source)
+
+
+def place(segment: Segment, whole: str) -> tuple[int, int] | None:
+    """Where a segment stands in `whole`, in characters; None if it is not there."""
+    data = whole.encode(errors="replace")
+    end = len(data) if segment.end is None else segment.end
+    if not 0 <= segment.start <= end <= len(data):
+        return None
+    try:
+        before = data[: segment.start].decode()
+        said = data[segment.start : end].decode()
+    except UnicodeDecodeError:
+        return None
+    if segment.said is not None and segment.said != said:
+        return None
+    return len(before), len(before) + len(said)
+
+
+class Grounding:
+    """Annotations of other wires as this wire's grounding of one candidate."""
+
+    def __init__(self) -> None:
+        self._chunks: dict[bytes, int] = {}
+        self._sources: list[Document] = []
+        self._supports: list[Document] = []
+
+    def add(self, annotation: Json, text_before: str, whole: str, part: int = 0) -> bool:
+        """Take one in. False if it is no citation of an address.
+
+        whole: the text that is cited; text_before: what stands before it in the same wire part;
+        part: the place of that part, 0 also where it is not known.
+        """
+        source = annotation.get(URL_CITATION) if isinstance(annotation, Mapping) else None
+        if not isinstance(source, Mapping) or not text(source.get("url")):
+            return False
+        support: Document = {}
+        start, end = integer(source.get("start_index")), integer(source.get("end_index"))
+        if start is not None and end is not None and 0 <= start <= end <= len(whole):
+            support["segment"] = _wire_segment(text_before, whole, start, end, part)
+        support["groundingChunkIndices"] = [self._chunk(source)]
+        self._supports.append(support)
+        return True
+
+    def _chunk(self, source: Mapping[str, Json]) -> int:
+        """The number of the source; one that is cited again stands there once."""
+        named = {"uri": source["url"], "title": text(source.get("title"))}
+        content = text(source.get("content"))
+        told = {name: value for name, value in named.items() if value is not None}
+        chunk: Document = {"web": told}
+        if content is not None:
+            chunk = {"retrievedContext": {**told, "text": content}}
+        key = json.canonical(chunk)
+        if key not in self._chunks:
+            self._chunks[key] = len(self._sources)
+            self._sources.append(chunk)
+        return self._chunks[key]
+
+    @property
+    def document(self) -> Document | None:
+        """The grounding so far, None if there is none."""
+        if not self._supports:
+            return None
+        return {
+            "groundingChunks": list(self._sources),
+            "groundingSupports": list(self._supports),
+        }
+
+
+def _wire_segment(before: str, whole: str, start: int, end: int, part: int) -> Document:
+    offset = len(before.encode(errors="replace"))
+    first = offset + len(whole[:start].encode(errors="replace"))
+    said = whole[start:end]
+    segment: Document = {"partIndex": part} if part else {}
+    if first:
+        segment["startIndex"] = first
+    segment["endIndex"] = first + len(said.encode(errors="replace"))
+    segment["text"] = said
+    return segment

@@ -1,0 +1,109 @@
+"""Media on the wire: `inlineData` holds base64 text, `fileData` an address.
+
+An address (of the vendor's own file store, of Google Cloud Storage, or a public one) is passed on
+and never fetched here. Source: Gemini API reference, "Blob" and "FileData".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from arno.canon.ext import Json
+from arno.canon.parts import MediaKind, MediaPart
+from arno.dialects.gemini.residue import Document, all_text, take_spelled
+
+INLINE, FILE = "inlineData", "fileData"
+CONTENT_OF = {INLINE: "data", FILE: "fileUri"}
+"""Members that hold media, to the member in them that holds the content."""
+
+KIND_OF_TYPE: dict[str, MediaKind] = {
+    "image": MediaKind.IMAGE,
+    "audio": MediaKind.AUDIO,
+    "video": MediaKind.VIDEO,
+    "application": MediaKind.DOCUMENT,
+    "text": MediaKind.DOCUMENT,
+}
+"""The first half of a media type to what the part is."""
+
+TYPE_OF_SUFFIX: dict[str, str] = {
+    "png": "image/png",
+    "jpg": "image/jpeg",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "heic": "image/heic",
+    "pdf": "application/pdf",
+    "txt": "text/plain",
+    "mp3": "audio/mp3",
+    "wav": "audio/wav",
+    "mp4": "video/mp4",
+    "mov": "video/mov",
+    "webm": "video/webm",
+}
+"""The end of an address to its media type, which this wire wants and others leave out."""
+
+TYPE_OF_KIND: dict[MediaKind, str] = {
+    MediaKind.IMAGE: "image/jpeg",
+    MediaKind.AUDIO: "audio/wav",
+    MediaKind.VIDEO: "video/mp4",
+    MediaKind.DOCUMENT: "application/pdf",
+}
+"""What inline media most likely are whose type nobody told; the upstream looks into them."""
+
+_SUFFIX = re.compile(r"\.([a-z0-9]{3,4})(?:[?#]|$)", re.IGNORECASE)
+
+
+def kind_of(media_type: str | None) -> MediaKind:
+    """What media of this type are."""
+    return KIND_OF_TYPE.get((media_type or "").split("/")[0], MediaKind.FILE)
+
+
+def decode_media(member: str, value: Json) -> tuple[MediaPart, Document] | None:
+    """The object of `inlineData` or `fileData`, and what is left of it; None if it is none."""
+    if not isinstance(value, Mapping):
+        return None
+    content = CONTENT_OF[member]
+    values, rest = take_spelled(value, "mimeType", content, "displayName")
+    if not all_text(values) or content not in values:
+        return None
+    media_type = values.get("mimeType")
+    part = MediaPart(
+        kind=kind_of(media_type),
+        media_type=media_type,
+        data=values[content] if member == INLINE else None,
+        url=values[content] if member == FILE else None,
+        filename=values.get("displayName"),
+    )
+    return part, rest
+
+
+def media_member(part: MediaPart) -> str | None:
+    """The member that holds the part, None if this wire has none for it (another's file id)."""
+    if part.data is not None:
+        return INLINE
+    return FILE if part.url is not None else None
+
+
+def encode_media(part: MediaPart, *, native: bool) -> Document:
+    """The object at `media_member`."""
+    members: Document = {}
+    media_type = part.media_type
+    if media_type is None and not native:
+        media_type = _guessed(part)
+    if media_type is not None:
+        members["mimeType"] = media_type
+    if part.data is not None:
+        members["data"] = part.data
+    else:
+        members["fileUri"] = part.url
+    if part.filename is not None:
+        members["displayName"] = part.filename
+    return members
+
+
+def _guessed(part: MediaPart) -> str | None:
+    if part.data is not None:
+        return TYPE_OF_KIND.get(part.kind, "application/octet-stream")
+    found = _SUFFIX.search(part.url or "")
+    return TYPE_OF_SUFFIX.get(found[1].lower()) if found else None

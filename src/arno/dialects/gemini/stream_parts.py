@@ -1,0 +1,179 @@
+"""One part of a client's stream while it is told.
+
+Text and thoughts go on piece by piece, the frame around a piece made once for each part. Whatever
+the wire has in one piece only (a call with its arguments, media) is collected until it ends.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from arno.canon.events import PartDelta, PartEnd, PartStart, Slot
+from arno.canon.ext import Loss
+from arno.canon.fold import Fold
+from arno.canon.parts import (
+    Executor,
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from arno.dialects.gemini import signatures
+from arno.dialects.gemini.chunks import candidate, chunk
+from arno.dialects.gemini.part_encode import Told, encode_part
+from arno.dialects.gemini.residue import Document, is_native
+from arno.dialects.gemini.signatures import Tag
+from arno.wire import json
+
+MARK = "\0"
+"""The text of a chunk that is cut where its text stands."""
+
+
+class Text:
+    """A text, a refusal or a thought. said: its pieces so far."""
+
+    __slots__ = ("_beside", "_choice", "_end", "_frame", "_opened", "_tail", "part", "said")
+
+    def __init__(self, part: Part, choice: int, tail: Document) -> None:
+        self.part = part
+        self.said: list[str] = []
+        self._choice = choice
+        self._tail = tail
+        self._end = Tag()
+        self._beside: Document = {}
+        self._opened = False
+        if isinstance(part, ReasoningPart):
+            self._beside["thought"] = True
+            self._end = Tag(signature=part.signature, sealed=part.sealed)
+        elif part.signature is not None:
+            self._beside["thoughtSignature"] = signatures.for_client(part)
+        self._frame = self._cut()
+
+    def _cut(self) -> tuple[bytes, bytes]:
+        """The frame of a piece, before its text and behind it."""
+        head, _, tail = self._chunk({"text": MARK, **self._beside}).partition(json.dumps(MARK))
+        return head, tail
+
+    def _chunk(self, part: Document) -> bytes:
+        return chunk({"candidates": [candidate(self._choice, part)], **self._tail})
+
+    def initial(self) -> bytes:
+        """What the start of the part already says."""
+        part = self.part
+        text = part.text if isinstance(part, TextPart | RefusalPart | ReasoningPart) else ""
+        return self.piece(text) if text else b""
+
+    def piece(self, text: str) -> bytes:
+        """The chunk of one more piece."""
+        self.said.append(text)
+        if not self._opened:
+            self._opened = True
+            tag = self._opening()
+            if tag is not None:
+                return self._chunk(
+                    {"text": text, **self._beside, "thoughtSignature": signatures.write(tag)}
+                )
+        head, tail = self._frame
+        return b"%b%b%b" % (head, msgspec.json.encode(text), tail)
+
+    def _opening(self) -> Tag | None:
+        """What a thought's first piece says of it beside its text."""
+        part = self.part
+        if not isinstance(part, ReasoningPart) or self._is_own(part.format):
+            return None
+        tag = Tag(form=part.form, id=part.id, format=part.format)
+        return None if tag == Tag() else tag
+
+    def _is_own(self, format_: str | None) -> bool:
+        """True if it is told in the wire's own words, its signature behind it."""
+        part = self.part
+        if not isinstance(part, ReasoningPart):
+            return False
+        plain = Tag(form=part.form, id=part.id, sealed=self._end.sealed) == Tag()
+        signed = self._end.signature is not None and format_ == signatures.FORMAT
+        return plain and (signed or format_ is None)
+
+    def artefact(self, slot: Slot, value: str) -> bytes:
+        """A signature or sealed reasoning; the last one counts and is told at the end."""
+        changed = {"signature": value} if slot is Slot.SIGNATURE else {"sealed": value}
+        self._end = msgspec.structs.replace(self._end, **changed)
+        return b""
+
+    def close(self, format_: str | None) -> bytes:
+        """What is still to be said at the end of the part."""
+        if isinstance(self.part, ReasoningPart):
+            return self._close_thought(self.part, format_)
+        signature = self._end.signature
+        whole = self.part
+        if signature is not None:
+            readable = format_ or whole.format
+            whole = msgspec.structs.replace(whole, signature=signature, format=readable)
+        elif self.said:
+            return b""
+        proof = signatures.for_client(whole)
+        return b"" if proof is None else self._chunk({"text": "", "thoughtSignature": proof})
+
+    def _close_thought(self, part: ReasoningPart, format_: str | None) -> bytes:
+        """The artefact: of a thought that was told, or all there is to tell of it."""
+        readable = format_ or part.format
+        end = msgspec.structs.replace(self._end, format=readable)
+        if self.said and end.signature is None and end.sealed is None:
+            return b""
+        whole = msgspec.structs.replace(
+            part, text="", format=readable, signature=end.signature, sealed=end.sealed
+        )
+        proof = signatures.for_client(whole)
+        if self.said and not self._is_own(readable):
+            proof = signatures.write(msgspec.structs.replace(end, ends=True))
+        if proof is None:
+            return b""
+        return self._chunk({"text": "", "thought": True, "thoughtSignature": proof})
+
+
+class Whole:
+    """A part that is told at its end. size: characters that wait."""
+
+    __slots__ = ("_fold", "_path", "choice", "ended", "size")
+
+    def __init__(self, event: PartStart, path: str) -> None:
+        self.choice = event.choice
+        self.ended = False
+        self.size = 0
+        self._path = path
+        self._fold = Fold()
+        self._fold.feed(event)
+
+    def feed(self, event: PartDelta | PartEnd) -> None:
+        """More of it, or its end."""
+        if isinstance(event, PartEnd):
+            self.ended = True
+        elif isinstance(event.value, str):
+            self.size += len(event.value)
+        self._fold.feed(event)
+
+    def encode(self, losses: list[Loss]) -> Document | None:
+        """Its wire part, None if there is none for it."""
+        (part,) = self._fold.partial.choices[0].parts
+        told = Told(self._path, to_client=True)
+        document = encode_part(part, told)
+        losses += told.losses
+        return document
+
+
+def is_text(part: Part) -> bool:
+    """True for parts that go on piece by piece."""
+    return isinstance(part, TextPart | RefusalPart | ReasoningPart)
+
+
+def is_hidden(part: Part) -> bool:
+    """True for a tool that another wire's provider ran: a client would take it for its own."""
+    if isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT:
+        return False
+    return isinstance(part, ToolCallPart | ToolResultPart) and not is_native(part.ext)
+
+
+def is_call(part: Part) -> bool:
+    """True for a call of a tool of the client's."""
+    return isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT
