@@ -5,6 +5,8 @@ Left out, because the wire has no place for the difference: empty values (an emp
 around arguments that are an object (`dialects.arguments`).
 """
 
+from base64 import b64encode
+
 from hypothesis import strategies as st
 
 from arno.canon.ids import is_reversible
@@ -34,7 +36,7 @@ from arno.canon.response import Choice, FinishReason, Response
 from arno.canon.usage import Usage
 from arno.dialects.converse.artefacts import OWN_FORMAT
 from arno.dialects.converse.residue import CALL_IDS
-from tests.laws.values import base64_text, costs, counts, documents, maybe, numbers, texts, words
+from tests.laws.values import costs, counts, documents, maybe, numbers, texts, words
 
 ids = st.one_of(st.sampled_from(["weather:0", "a_0", "a:0", "0", "ü", "arno-a"]), texts).filter(
     lambda id_: is_reversible(id_, CALL_IDS)
@@ -43,6 +45,7 @@ arguments = st.one_of(
     st.sampled_from(["{}", '{"x":1}', '{"x": 1}', '{"x": 1', "[]", "null", '{"INVALID_JSON":"a"}']),
     texts.map(str.strip).filter(bool),
 )
+base64_text = st.binary(min_size=1, max_size=9).map(lambda data: b64encode(data).decode())
 formats = st.sampled_from([OWN_FORMAT, "openai-responses-v1", "google-gemini-v1"])
 proofs = st.builds(dict, signature=texts, format=formats)
 

@@ -76,6 +76,14 @@ EXCEPTIONS: dict[FailureKind, str] = {
 }
 """What a client is told; of any other kind a `validationException`."""
 
+IN_STREAMS: dict[str, str] = {
+    "accessDeniedException": "validationException",
+    "modelTimeoutException": "serviceUnavailableException",
+    "resourceNotFoundException": "validationException",
+}
+"""Exceptions that no stream has, and what is told there: SDKs read no name that is not described.
+Source: ConverseStreamOutput."""
+
 ERROR_TYPE = "x-amzn-errortype"
 _ENDINGS = ("exception", "error")
 _MOST_READ = 2048
@@ -185,5 +193,6 @@ def encode_refusal(status: int, message: str, reason: str) -> Document:
 
 def stream_failure(failure: Failure, stamp: Stamp) -> bytes:
     """The message that ends a stream with a failure."""
+    name = exception_of(failure.kind)
     document = error_document(failure, stamp.provider)
-    return exception(exception_of(failure.kind), json.dumps(document))
+    return exception(IN_STREAMS.get(name, name), json.dumps(document))
