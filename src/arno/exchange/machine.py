@@ -39,6 +39,7 @@ from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
 from arno.dialects.base import Batch, Dialect, Glance, Headers, StreamDecoder
 from arno.exchange.masking import MARK, mask_document, mask_failure, mask_frame
+from arno.exchange.reframing import AsEvents
 from arno.exchange.writers import Passing, Writer
 from arno.wire.errors import WireError
 from arno.wire.frame import Frame, Framer, Framing
@@ -143,7 +144,9 @@ class Exchange:
         """Of frames and of documents; a whole answer has neither."""
         if self._made is None:
             decoder = self._dialect.stream_decoder(finish_optional=self._finish_optional)
-            self._made = FRAMERS[self._framing](self._limits.frame), decoder
+            framer = FRAMERS[self._framing](self._limits.frame)
+            wrapped = self._framing is not self._dialect.framing
+            self._made = (AsEvents(framer) if wrapped else framer), decoder
         return self._made
 
     @property
