@@ -15,7 +15,9 @@ import msgspec
 from arno.canon.ext import Json, Loss, is_empty
 from arno.canon.failure import RequestError
 from arno.canon.request import Output, Request, Sampling
+from arno.dialects.disclosure import foreign
 from arno.dialects.gemini.residue import (
+    DIALECT,
     Document,
     give,
     is_native,
@@ -151,9 +153,11 @@ def encode_config(request: Request, document: Document, losses: list[Loss]) -> N
     _encode_limits(request, config)
     if request.output is not None:
         config.update(_encode_output(request.output))
+        losses += foreign(request.output.ext, DIALECT, "/output")
     if note(request.ext, "modalities") is not None:
         config[MODALITIES] = note(request.ext, "modalities")
     if request.reasoning is not None:
+        losses += foreign(request.reasoning.ext, DIALECT, "/reasoning")
         thinking = encode_thinking(request.reasoning, request.model, losses)
         if thinking is not None:
             config[THINKING] = thinking

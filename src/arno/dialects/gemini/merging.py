@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from arno.canon.ext import Json
-from arno.canon.parts import Part, ReasoningForm, ReasoningPart, TextPart
+from arno.canon.parts import Part, ReasoningForm, ReasoningPart, RefusalPart, TextPart
 from arno.dialects.gemini.citations import Citation, citations_of, place
 from arno.dialects.gemini.residue import is_native, keep, note, residue_of
 
@@ -72,7 +72,9 @@ class Merged:
 
 def may_join(first: Part, second: Part) -> bool:
     """True if `second` only goes on with the text of `first`."""
-    if type(first) is not type(second) or not isinstance(second, TextPart | ReasoningPart):
+    if type(first) is not type(second) or not isinstance(
+        second, TextPart | ReasoningPart | RefusalPart
+    ):
         return False
     if first.signature != second.signature or not (_is_plain(first) and _is_plain(second)):
         return False
@@ -91,11 +93,11 @@ def _is_plain(part: Part) -> bool:
 
 
 def _text(part: Part) -> str:
-    return part.text if isinstance(part, TextPart | ReasoningPart) else ""
+    return part.text if isinstance(part, TextPart | ReasoningPart | RefusalPart) else ""
 
 
 def _joined(part: Part, run: list[str]) -> Part:
-    if len(run) == 1 or not isinstance(part, TextPart | ReasoningPart):
+    if len(run) == 1 or not isinstance(part, TextPart | ReasoningPart | RefusalPart):
         return part
     pieces = tuple(map(len, run))
     ext = keep({"@pieces": pieces}) if is_native(part.ext) else part.ext
@@ -105,7 +107,7 @@ def _joined(part: Part, run: list[str]) -> Part:
 def split(part: Part) -> list[Part]:
     """The wire's pieces of a part that was joined."""
     pieces = note(part.ext, "pieces")
-    if pieces is None or not isinstance(part, TextPart | ReasoningPart):
+    if pieces is None or not isinstance(part, TextPart | ReasoningPart | RefusalPart):
         return [part]
     if sum(pieces) != len(part.text):
         return [part]

@@ -69,7 +69,8 @@ def _encode(part: Part, told: Told, *, with_id: bool) -> Document | None:
     if isinstance(part, MediaPart):
         return _encode_media(part, told)
     if isinstance(part, RefusalPart):
-        told.lose("approximated", "a refusal is told as text")
+        if not told.to_client:
+            told.lose("approximated", "a refusal is told as text")
         return {"text": part.text}
     if isinstance(part, ToolResultPart):
         return _encode_provider_result(part, told)

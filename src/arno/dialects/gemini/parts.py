@@ -18,6 +18,7 @@ from arno.canon.parts import (
     OpaquePart,
     Part,
     ReasoningPart,
+    RefusalPart,
     TextPart,
     ToolCallPart,
     ToolResultPart,
@@ -86,6 +87,8 @@ def _decode_text(value: Json, found: _Found) -> Part | None:
     if not isinstance(value, str):
         return None
     tag = found.proof.tag
+    if tag.refusal:
+        return RefusalPart(text=value, signature=tag.signature, format=tag.format, ext=found.ext())
     if found.residue.get("thought") is not True:
         return TextPart(text=value, signature=tag.signature, format=tag.format, ext=found.ext())
     del found.residue["thought"]

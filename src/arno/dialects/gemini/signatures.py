@@ -1,8 +1,8 @@
 """Proofs on the wire: `thoughtSignature`, the one place of this dialect for a reasoning artefact.
 
 A signature of this dialect's own models stands there as it is. An artefact of another wire's (a
-signature, sealed reasoning) and what else a reasoning part says that the wire has no member for
-(that it is a summary, its id) travel to clients in the same place, as base64 text like any
+signature, sealed reasoning) and what else a part says that the wire has no member for (that it is a
+summary or a refusal, its id) travel to clients in the same place, as base64 text like any
 signature, since clients decode and send back what stands there:
 
     base64(b"arno1:" + JSON of a `Tag`)
@@ -19,7 +19,7 @@ import re
 
 import msgspec
 
-from arno.canon.parts import Part, ReasoningForm, ReasoningPart
+from arno.canon.parts import Part, ReasoningForm, ReasoningPart, RefusalPart
 from arno.dialects.gemini.residue import Document, is_native, note
 
 FORMAT = "google-gemini-v1"
@@ -37,7 +37,10 @@ _MOST_TAGGED = 16 * 1024 * 1024
 
 
 class Tag(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a tag holds; ends: the artefact belongs to the thought that is open, and closes it."""
+    """What a tag holds.
+
+    ends: the artefact belongs to the thought that is open, and closes it; refusal: the text is one.
+    """
 
     form: ReasoningForm = ReasoningForm.FULL
     id: str | None = None
@@ -45,6 +48,7 @@ class Tag(msgspec.Struct, frozen=True, omit_defaults=True):
     signature: str | None = None
     sealed: str | None = None
     ends: bool = False
+    refusal: bool = False
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -117,7 +121,9 @@ def own_signature(part: Part) -> str | None:
 
 def for_client(part: Part) -> str | None:
     """What stands as `thoughtSignature` of a part in an answer, None for nothing."""
-    if isinstance(part, ReasoningPart):
+    if isinstance(part, RefusalPart):
+        tag = Tag(format=part.format, signature=part.signature, refusal=True)
+    elif isinstance(part, ReasoningPart):
         tag = Tag(part.form, part.id, part.format, part.signature, part.sealed)
     elif part.signature is not None:
         tag = Tag(format=part.format, signature=part.signature)

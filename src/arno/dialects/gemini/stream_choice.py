@@ -14,7 +14,15 @@ import msgspec
 
 from arno.canon.events import Event, PartDelta, PartEnd, PartStart, Slot
 from arno.canon.ext import Json
-from arno.canon.parts import Executor, Part, ReasoningForm, ReasoningPart, TextPart, ToolCallPart
+from arno.canon.parts import (
+    Executor,
+    Part,
+    ReasoningForm,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+)
 from arno.canon.response import FinishReason
 from arno.dialects.gemini import signatures
 from arno.dialects.gemini.citations import citations_of, place
@@ -29,6 +37,10 @@ MOST_CITED = 1024 * 1024
 
 KEPT_ONCE = 64
 """Members of a candidate that are kept for its end, at most; a candidate has about ten."""
+
+
+Words = TextPart | ReasoningPart | RefusalPart
+"""Parts that go on piece by piece."""
 
 
 class Numbers:
@@ -80,7 +92,7 @@ class Choice:
         part = self.part
         if self.open is None or part is None or not text or part.signature is not None:
             return None
-        if isinstance(part, ReasoningPart) is not thought:
+        if isinstance(part, RefusalPart) or isinstance(part, ReasoningPart) is not thought:
             return None
         if not thought:
             self._collect(text)
@@ -91,13 +103,13 @@ class Choice:
         piece = decode_part(wire, self.ids)
         if isinstance(piece, ReasoningPart) and _ends(wire):
             yield from self._end_thought(piece)
-        elif isinstance(piece, TextPart | ReasoningPart):
+        elif isinstance(piece, TextPart | ReasoningPart | RefusalPart):
             yield from self._text(piece, tagged=_is_tagged(wire))
         else:
             yield from self.close()
             yield from self._whole(piece)
 
-    def _text(self, piece: TextPart | ReasoningPart, *, tagged: bool) -> Iterator[Event]:
+    def _text(self, piece: Words, *, tagged: bool) -> Iterator[Event]:
         says_nothing = not (piece.text or piece.signature or residue_of(piece.ext) or tagged)
         if says_nothing:
             return
@@ -106,7 +118,8 @@ class Choice:
             yield PartDelta(self._index, Slot.SIGNATURE, piece.signature)
             yield from self.close(piece.format)
             return
-        if tagged or part is None or not self._continues(part, piece):
+        opens = tagged and not isinstance(piece, RefusalPart)
+        if opens or part is None or not self._continues(part, piece):
             yield from self.close()
             yield self._start(piece)
         if piece.text:
@@ -114,7 +127,7 @@ class Choice:
                 self._collect(piece.text)
             yield PartDelta(self._index, Slot.TEXT, piece.text)
 
-    def _continues(self, part: Part, piece: TextPart | ReasoningPart) -> bool:
+    def _continues(self, part: Part, piece: Words) -> bool:
         """True if the piece goes on with the open part, which a tag may have opened."""
         if isinstance(part, ReasoningPart) and isinstance(piece, ReasoningPart):
             unsigned = part.signature is None and piece.signature is None
@@ -143,7 +156,7 @@ class Choice:
     def _index(self) -> int:
         return 0 if self.open is None else self.open
 
-    def _start(self, piece: TextPart | ReasoningPart) -> PartStart:
+    def _start(self, piece: Words) -> PartStart:
         self.open = self._numbers.take()
         self.part = msgspec.structs.replace(piece, text="")
         self._pieces = []

@@ -27,7 +27,7 @@ from arno.canon.events import (
 )
 from arno.canon.ext import Json, Loss
 from arno.canon.failure import Failure, FailureKind, Stage
-from arno.canon.parts import RefusalPart, TextPart
+from arno.canon.parts import TextPart
 from arno.canon.usage import Usage
 from arno.dialects.base import Pricer, Stamp
 from arno.dialects.gemini.answer import BLOCKED, FEEDBACK
@@ -133,9 +133,7 @@ class GeminiStreamEncoder:
             choice.called = choice.called or is_call(part)
             self._waiting[event.index] = Whole(event, path)
             return b""
-        if isinstance(part, RefusalPart):
-            self._lose(path, "approximated", "a refusal is told as text")
-        plain = isinstance(part, TextPart | RefusalPart) and part.signature is None
+        plain = isinstance(part, TextPart) and part.signature is None
         if not (plain and choice.runs):
             choice.before = ""
         choice.runs = plain

@@ -47,7 +47,7 @@ class Text:
         if isinstance(part, ReasoningPart):
             self._beside["thought"] = True
             self._end = Tag(signature=part.signature, sealed=part.sealed)
-        elif part.signature is not None:
+        elif part.signature is not None or isinstance(part, RefusalPart):
             self._beside["thoughtSignature"] = signatures.for_client(part)
         self._frame = self._cut()
 

@@ -114,6 +114,8 @@ def encode_tools(request: Request, losses: list[Loss]) -> list[Document]:
         losses += foreign(tool.ext, DIALECT, f"{path}/ext") if tool.kind != "provider" else []
         if tool.cache is not None:
             losses.append(Loss(f"{path}/cache", "dropped", "this wire caches without marks"))
+        if tool.deferred:
+            losses.append(Loss(f"{path}/deferred", "dropped", "this wire loads all tools at once"))
         if tool.kind == "custom":
             why = "this wire has tools with a JSON schema only"
             raise RequestError(why, f"{path}/format")

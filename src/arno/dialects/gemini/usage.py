@@ -1,10 +1,11 @@
 """`usageMetadata`, both directions.
 
-On the wire the prompt leaves out what tools put into it, and the candidates leave out thoughts; the
+On the wire the prompt leaves out what tools put into it and the candidates leave out thoughts; the
 canonical totals hold both (R25). Zero counts are left out by the wire, so an absent count is
-unknown, unless the total of a finished answer tells it. Counts the wire has no member for stand
-beside its own: `cacheWriteTokenCount`, `cacheWriteLongTokenCount` (kept for an hour),
-`serverToolUse`, `cost` (USD) and `losses`.
+unknown, unless the total of a finished answer tells it. A total without room for the thoughts says
+that the candidates hold them: so are counts told whose parts are larger than the whole. Counts that
+the wire has no member for stand beside its own: `cacheWriteTokenCount`, `cacheWriteLongTokenCount`
+(kept for an hour), `serverToolUse`, `cost` (USD) and `losses`.
 Source: Gemini API reference, "UsageMetadata"; usage conventions measured on recorded traffic.
 """
 
@@ -63,7 +64,7 @@ def decode_usage(document: Json, *, final: bool) -> Usage | None:
     made = candidates
     if made is None and final and total is not None:
         made = max(total - (sent or 0) - (thoughts or 0), 0)
-    if made is not None:
+    if made is not None and not (thoughts and total == (sent or 0) + made):
         made += thoughts or 0
     return Usage(
         input=sent,
@@ -118,7 +119,7 @@ def _build(usage: Usage) -> Document:
     sent, made = usage.input, usage.output
     members: Document = {
         PROMPT: None if sent is None else max(sent - (usage.tool_input or 0), 0),
-        CANDIDATES: None if made is None else max(made - (usage.reasoning or 0), 0),
+        CANDIDATES: None if made is None else _without_thoughts(made, usage.reasoning or 0),
         TOTAL: None if sent is None or made is None else sent + made,
         THOUGHTS: usage.reasoning,
         TOOLS: usage.tool_input,
@@ -135,6 +136,11 @@ def _build(usage: Usage) -> Document:
             entry = {"modality": word, "tokenCount": tokens}
             members[name] = [*(members.get(name) or ()), entry]
     return {name: value for name, value in members.items() if value is not None}
+
+
+def _without_thoughts(made: int, thoughts: int) -> int:
+    """The candidates' own count; one that is less than its thoughts is left as it was told."""
+    return made - thoughts if made >= thoughts else made
 
 
 def _decimal(cost: str) -> Json:
