@@ -43,7 +43,7 @@ class MessagesDialect:
 
     def peek(self, body: bytes, line: RequestLine = BODY_ONLY) -> Envelope:
         """The envelope of a client's request."""
-        return envelope.peek(body)
+        return envelope.peek(body, line)
 
     def edit_request(
         self,
@@ -59,7 +59,7 @@ class MessagesDialect:
 
     def decode_request(self, body: bytes, line: RequestLine = BODY_ONLY) -> Request:
         """A client's request."""
-        return request.decode_request(body)
+        return request.decode_request(body, line)
 
     def encode_request(self, value: Request) -> tuple[bytes, tuple[Loss, ...]]:
         """The request as JSON text, and what was lost."""

@@ -67,12 +67,15 @@ def _decode(document: Mapping[str, Json], parts: tuple[Part, ...]) -> Response |
     if reason in WHOLE:
         parts = tuple(map(with_arguments, parts))
     choice = Choice(parts=parts, reason=reason, native_reason=word, ext=keep(ending))
+    usage = decode_usage(values.get("usage"))
+    if usage is None and "usage" in values:
+        residue["usage"] = values["usage"]
     return Response(
         id=text(values.get("id")),
         model=text(values.get("model")),
         served_by=text(values.get("provider")),
         choices=(choice,),
-        usage=decode_usage(values.get("usage")),
+        usage=usage,
         ext=keep({**residue, **_odd(values)}),
     )
 
@@ -105,7 +108,9 @@ def encode_response(response: Response) -> tuple[Document, tuple[Loss, ...]]:
         document["stop_sequence"] = None
     document.update(give(choice.ext))
     if choice.reason is not None and document.get("stop_reason") is None:
-        document["stop_reason"] = wire_reason(choice.reason, choice.native_reason)
+        document["stop_reason"] = wire_reason(
+            choice.reason, choice.native_reason, has_calls=has_calls(choice.parts)
+        )
     document.setdefault("stop_reason", None)
     if response.usage is not None or not is_native(response.ext):
         document["usage"] = encode_usage(response.usage)

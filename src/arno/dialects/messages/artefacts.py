@@ -8,6 +8,8 @@ it is. Anything else is tagged, so that it can be told apart and restored on the
 
 what: the reasoning's form, or "signature" for a `redacted_thinking` block that holds the signature
 of the block before it. Each field is percent-encoded, the artefact is not; empty means none.
+A stream tells a signature at the end of its block; what kind of reasoning it will be stands in the
+extension member `tag` of the block's start, without the artefact.
 No upstream ever sees a tag: requests carry artefacts of this wire's own format only (R18).
 """
 
@@ -21,6 +23,7 @@ from arno.canon.parts import Item, PartBase, ReasoningForm, ReasoningPart
 from arno.dialects.messages.residue import FORMAT
 
 MARK = "arno:"
+TAG = "tag"
 SIGNATURE = "signature"
 _FIELDS = 5
 _WHATS = frozenset({*(form.value for form in ReasoningForm), SIGNATURE})

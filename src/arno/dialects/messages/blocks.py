@@ -24,7 +24,7 @@ from arno.canon.parts import (
     ToolResultPart,
 )
 from arno.dialects.arguments import from_object
-from arno.dialects.messages.artefacts import SIGNATURE, read_tag
+from arno.dialects.messages.artefacts import SIGNATURE, TAG, read_tag
 from arno.dialects.messages.citations import decode_citation
 from arno.dialects.messages.media import KINDS, decode_media
 from arno.dialects.messages.residue import (
@@ -161,8 +161,8 @@ def _decode_thinking(block: Mapping[str, Json]) -> Part | None:
     values, residue = take(block, "type", "thinking", "signature")
     if not all_text(values):
         return None
-    signature, text = values.get("signature"), values.get("thinking", "")
-    tag = read_tag(signature) if signature else None
+    signature, text, beside = values.get("signature"), values.get("thinking", ""), block.get(TAG)
+    tag = read_tag(signature or (beside if isinstance(beside, str) else ""))
     if tag is not None and tag.what != SIGNATURE:
         return tag.reasoning(text=text, signature=tag.artefact)
     return ReasoningPart(text=text, signature=signature, format=FORMAT, ext=keep(residue))

@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 
 from arno.canon.ext import Loss, is_empty
-from arno.canon.ids import IdRule, is_reversible, to_wire
+from arno.canon.ids import IdRule, from_wire, is_reversible, to_wire
 from arno.canon.parts import (
     Executor,
     MediaPart,
@@ -169,8 +169,8 @@ def _call(part: ToolCallPart, path: str, to_client: bool) -> Blocks:
     document: Document = {
         "type": type_,
         **give(part.ext),
-        "id": part.call_id if to_client else to_wire(part.call_id, IDS),
-        "name": part.name if to_client else to_wire(part.name, NAMES),
+        "id": _written(part.call_id, IDS, to_client),
+        "name": _written(part.name, NAMES, to_client),
         "input": value,
     }
     losses = [] if exact else [Loss(f"{path}/arguments", "approximated", _NO_OBJECT)]
@@ -181,6 +181,11 @@ def _call(part: ToolCallPart, path: str, to_client: bool) -> Blocks:
     elif part.namespace is not None:
         losses.append(Loss(f"{path}/namespace", "dropped", "a messages tool has no name space"))
     return [write_cache(document, part.cache)], losses
+
+
+def _written(text: str, rule: IdRule, to_client: bool) -> str:
+    """An id or a name; a client sees those of the upstream, but for what reads as an escape."""
+    return text if to_client and from_wire(text) == text else to_wire(text, rule)
 
 
 _NO_OBJECT = "arguments that are no JSON object are wrapped into one"
@@ -207,7 +212,7 @@ def _result(part: ToolResultPart, path: str, to_client: bool) -> Blocks:
     document: Document = {
         "type": own or RESULT,
         **give(part.ext),
-        "tool_use_id": part.call_id if to_client else to_wire(part.call_id, IDS),
+        "tool_use_id": _written(part.call_id, IDS, to_client),
     }
     losses: list[Loss] = []
     if own is not None:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 
 from arno.dialects import bodies
-from arno.dialects.base import Envelope
+from arno.dialects.base import BODY_ONLY, Envelope, RequestLine
 from arno.dialects.messages.repair import repaired
 from arno.dialects.messages.thinking import DEFAULT_MAX_TOKENS
 
@@ -45,12 +45,12 @@ _NAMES = frozenset(_Members.__struct_fields__)
 _DECODER = msgspec.json.Decoder(_Members)
 
 
-def peek(body: bytes) -> Envelope:
+def peek(body: bytes, line: RequestLine = BODY_ONLY) -> Envelope:
     """The envelope. Raises RequestError naming the member and what was expected."""
     raw = bodies.members_of(body)
     members = bodies.decoded(_DECODER, bodies.looked_at(raw, _NAMES))
     bodies.check_operators(raw)
-    model = bodies.check_model(members.model, "model")
+    model = bodies.check_model(members.model or line.model, "model")
     bodies.check_array(raw, "messages")
     bodies.check_limit(members.max_tokens, "max_tokens")
     fallbacks = [fallback.model for fallback in members.fallbacks or ()]
@@ -87,7 +87,7 @@ def edit_request(
         return body
     members = dict(members) if members is not None else bodies.members_of(body)
     changed = False
-    if model is not None and msgspec.json.decode(members["model"]) != model:
+    if model is not None and bodies.raw_text(members, "model") != msgspec.json.encode(model):
         members["model"] = Raw(msgspec.json.encode(model))
         changed = True
     if not contract:

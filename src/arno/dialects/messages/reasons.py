@@ -48,8 +48,12 @@ def canonical_reason(word: str | None, *, has_calls: bool) -> FinishReason | Non
     return FinishReason.TOOL_CALLS if has_calls and reason is FinishReason.STOP else reason
 
 
-def wire_reason(reason: FinishReason, native: str | None) -> str:
-    """The word for `stop_reason`: the upstream's own where it is this wire's and says the same."""
+def wire_reason(reason: FinishReason, native: str | None, *, has_calls: bool) -> str:
+    """The word for `stop_reason`: the upstream's own where it is this wire's and says the same.
+
+    A client that is asked to run tools is never told of a plain good end (R4).
+    """
     if native is not None and CANONICAL.get(native) is reason:
         return native
-    return WORDS[reason]
+    word = WORDS[reason]
+    return "tool_use" if has_calls and CANONICAL[word] is FinishReason.STOP else word

@@ -102,7 +102,7 @@ def _restamped(
     if stamped is not told:
         members["usage"] = stamped
     if reason is not None and native in CANONICAL and CANONICAL[native] is not reason:
-        members["stop_reason"] = wire_reason(reason, native)
+        members["stop_reason"] = wire_reason(reason, native, has_calls=True)
     return json.dumps(members)
 
 
@@ -163,7 +163,7 @@ class MessagesRestamper:
         if stamped is not told:
             changed["usage"] = stamped
         if not regular:
-            reason = wire_reason(event.reason, event.native_reason)
+            reason = wire_reason(event.reason, event.native_reason, has_calls=True)
             changed["delta"] = {**document["delta"], "stop_reason": reason}
         return changed
 

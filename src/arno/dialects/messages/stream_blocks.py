@@ -16,7 +16,7 @@ from arno.canon.parts import (
     TextPart,
     ToolCallPart,
 )
-from arno.dialects.messages.artefacts import written
+from arno.dialects.messages.artefacts import TAG, written
 from arno.dialects.messages.citations import encode_citations
 from arno.dialects.messages.content import encode_part, signature_block
 from arno.dialects.messages.frames import frame
@@ -194,9 +194,15 @@ def start_block(index: int, part: Part) -> tuple[Block | None, list[Loss]]:
     if not blocks:
         return None, losses
     initial = _initial(part)
-    if "signature" in blocks[-1]:
-        blocks[-1]["signature"] = ""  # told at the end, as the wire does
-    return Block(index, part, blocks[-1], initial), losses
+    return Block(index, part, _unsigned(blocks[-1]), initial), losses
+
+
+def _unsigned(start: Document) -> Document:
+    """The start of a block: the wire tells a signature at its end, and so a tag stands beside."""
+    tag = start.get("signature")
+    if not tag:
+        return start
+    return {**start, "signature": "", TAG: tag}
 
 
 def _initial(part: Part) -> str:

@@ -37,7 +37,7 @@ from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.usage import Usage
 from arno.dialects.base import Pricer, Stamp
 from arno.dialects.disclosure import MEMBER, disclosed
-from arno.dialects.messages.answer import head
+from arno.dialects.messages.answer import has_calls, head
 from arno.dialects.messages.failures import error_frame
 from arno.dialects.messages.frames import PING, STOP, document_frame, frame
 from arno.dialects.messages.reasons import wire_reason
@@ -206,7 +206,10 @@ class MessagesStreamEncoder:
         """The reason and the usage; what the upstream said beside them, as it said it."""
         rest = give(end.ext)
         outer = {key: rest.pop(key) for key in OUTER if key in rest}
-        reason = rest.pop("stop_reason", None) or wire_reason(end.reason, end.native_reason)
+        calls = has_calls([block.part for block in self._blocks.values()])
+        reason = rest.pop("stop_reason", None) or wire_reason(
+            end.reason, end.native_reason, has_calls=calls
+        )
         delta = {"stop_reason": reason, "stop_sequence": None, **rest}
         return frame("message_delta", delta=delta, **outer, usage=self._told_usage())
 
