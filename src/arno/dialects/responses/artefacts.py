@@ -46,12 +46,16 @@ def read_artefact(text: str) -> Artefact | None:
         return None
 
 
-def written(part: ReasoningPart) -> str | None:
-    """The `encrypted_content` that carries what is sealed or signed in `part`, None for nothing."""
+def written(part: ReasoningPart, format_: str | None) -> str | None:
+    """The `encrypted_content` that carries what is sealed or signed in `part`, None for nothing.
+
+    format_: what the item says of its format; an artefact of it stands there as it is.
+    """
     if part.sealed is None and part.signature is None:
         return None
     plain = part.form is ReasoningForm.SEALED and part.signature is None
-    if plain and part.sealed and part.format == OWN_FORMAT and not part.sealed.startswith(TAG):
+    said = part.format == (format_ or OWN_FORMAT)
+    if plain and said and part.sealed and not part.sealed.startswith(TAG):
         return part.sealed
     return Artefact(
         form=part.form if part.sealed is not None else None,

@@ -26,7 +26,7 @@ from arno.canon.parts import (
 from arno.dialects.responses.content import OUTPUT, encode_entry
 from arno.dialects.responses.kinds import CALLS, MESSAGE, REASONING, STREAMED_CALLS
 from arno.dialects.responses.residue import Document
-from arno.dialects.responses.writing import Draft, is_text
+from arno.dialects.responses.writing import OPAQUE, Draft, is_text
 from arno.wire import json
 
 Said = tuple[str, Document]
@@ -182,6 +182,10 @@ class OpenPart:
             changes["parts"] = (*part.parts, *self.media)
         if end is not None and end.item is not None:
             changes["item"] = end.item
+        if end is not None and end.format is not None:
+            changes["format"] = end.format
+        if end is not None and end.format is not None:
+            changes["format"] = end.format
         if end is not None and end.ext:
             changes["ext"] = merge_ext(part.ext, end.ext)
         self.part = msgspec.structs.replace(part, **changes)
@@ -213,17 +217,15 @@ class OpenPart:
 
 
 class OpenItem:
-    """One item. index: its output index; number: the canonical index of its first part; waits: it
-    is told as a whole when it is done."""
+    """One item. index: its output index; number: the canonical index of its first part."""
 
-    __slots__ = ("_counts", "draft", "first", "id", "index", "number", "opened", "waits")
+    __slots__ = ("_counts", "draft", "first", "id", "index", "number", "opened")
 
     def __init__(self, draft: Draft, id_: str, index: int, number: int) -> None:
         self.draft = draft
         self.id = id_
         self.index = index
         self.number = number
-        self.waits = draft.kind not in (MESSAGE, REASONING, *STREAMED_CALLS)
         self._counts: dict[str, int] = {}
         self.opened: list[OpenPart] = []
         part = draft.parts.pop()
@@ -259,12 +261,16 @@ class OpenItem:
         """The item as it is told of when it begins."""
         kind, part = self.draft.kind, self.draft.parts[0]
         document: Document = {"id": self.id, "type": kind}
+        if kind == OPAQUE and isinstance(part, OpaquePart):
+            return {**part.document, "id": self.id}
+        if kind != REASONING:
+            document["status"] = "in_progress"
         if kind == MESSAGE:
-            document |= {"status": "in_progress", "role": "assistant", "content": []}
+            document |= {"role": "assistant", "content": []}
         elif kind == REASONING:
             document["summary"] = []
-        elif isinstance(part, ToolCallPart):
-            document |= {"status": "in_progress", CALLS[kind].arguments: ""}
+        elif kind in STREAMED_CALLS and isinstance(part, ToolCallPart):
+            document[CALLS[kind].arguments] = ""
             document |= {"call_id": part.call_id, "name": part.name}
             if part.namespace is not None:
                 document["namespace"] = part.namespace

@@ -317,16 +317,20 @@ _READERS: dict[str, Callable[[Mapping[str, Json], int], Read | None]] = {
 
 
 def attach(parts: list[Part], artefact: Artefact) -> None:
-    """Put a signature on the part before it that it belongs to; one that is not there is lost."""
-    for place in range(len(parts) - 1, -1, -1):
-        part = parts[place]
-        if not _is_meant(part, artefact.on or ""):
-            continue
-        places = (*(part.ext.get(DIALECT, {}).get("@signed") or ()), "tag")
-        note = {**part.ext.get(DIALECT, {}), "@signed": places}
-        changes = {"signature": artefact.signature, "format": artefact.format, "ext": keep(note)}
-        parts[place] = msgspec.structs.replace(part, **changes)
+    """Put a signature on the part before it that it belongs to; one that is not there is lost.
+
+    A part that says the same signature itself is the one, however far back it stands.
+    """
+    places = [n for n, part in enumerate(parts) if _is_meant(part, artefact.on or "")]
+    same = [n for n in places if parts[n].signature == artefact.signature]
+    if not places:
         return
+    place = (same or places)[-1]
+    part = parts[place]
+    written = (*(part.ext.get(DIALECT, {}).get("@signed") or ()), "tag")
+    note = {**part.ext.get(DIALECT, {}), "@signed": written}
+    changes = {"signature": artefact.signature, "format": artefact.format, "ext": keep(note)}
+    parts[place] = msgspec.structs.replace(part, **changes)
 
 
 def _is_meant(part: Part, on: str) -> bool:

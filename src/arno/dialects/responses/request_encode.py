@@ -242,7 +242,7 @@ class _Conversation:
                 why = "a proof goes back to its origin only"
                 self._losses.append(Loss(f"{path}/signature", "dropped", why))
                 part = msgspec.structs.replace(part, signature=None)
-            if part.format is not None and not is_native(part.ext):
+            if part.format is not None and not is_native(part.ext) and not _is_artefact(part):
                 part = msgspec.structs.replace(part, format=None)
             if part.cache is not None and not is_native(part.ext):
                 why = "this wire caches long prompts by itself"
@@ -286,6 +286,11 @@ def _only_text(message: Message) -> str | None:
     if not isinstance(part, TextPart) or part.annotations or part.cache or message.name:
         return None
     return None if residue_of(part.ext) or foreign(part.ext, DIALECT, "") else part.text
+
+
+def _is_artefact(part: Part) -> bool:
+    """True for what is sealed: its format says that it stands on this wire as it is, untagged."""
+    return isinstance(part, ReasoningPart) and part.sealed is not None
 
 
 def _may_return(pieces: Sequence[tuple[str, Part]], number: int) -> bool:

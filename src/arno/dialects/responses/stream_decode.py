@@ -50,7 +50,7 @@ from arno.dialects.responses.items import (
     kind_of,
     read_item,
 )
-from arno.dialects.responses.kinds import MESSAGE, REASONING, STREAMED_CALLS
+from arno.dialects.responses.kinds import CALLS, MESSAGE, REASONING, STREAMED_CALLS
 from arno.dialects.responses.reasons import decode_ending
 from arno.dialects.responses.residue import DIALECT, Document, integer, keep, text
 from arno.dialects.responses.usage import decode_usage
@@ -104,14 +104,16 @@ class _Open:
 class _Item:
     """One item of the answer, by its output index.
 
-    place: what its parts stand in, as far as it is known; early: arguments that came before the
-    call's name; done: it was read as a whole.
+    place: what its parts stand in, as far as it is known; reserved: part indexes that it was given
+    when it was announced, so that parts stand in the order of their items, however late they come;
+    early: arguments that came before the call's name; done: it was read as a whole.
     """
 
-    __slots__ = ("document", "done", "early", "index", "parts", "place")
+    __slots__ = ("document", "done", "early", "index", "parts", "place", "reserved")
 
-    def __init__(self, index: int, document: Document) -> None:
+    def __init__(self, index: int, document: Document, reserved: list[int]) -> None:
         self.index = index
+        self.reserved = reserved
         self.document = document
         self.place = Item(id=text(document.get("id")), index=index, kind=kind_of(document))
         self.parts: dict[Key, _Open] = {}
@@ -251,8 +253,18 @@ class ResponsesStreamDecoder:
             index = max(self._items, default=0)
         known = self._items.get(index)
         if known is None:
-            known = self._items[index] = _Item(index, item or {})
+            call = CALLS.get(kind_of(item or {}))
+            many = 2 if call is not None and call.result is not None else 1
+            reserved = list(range(self._next_part, self._next_part + many))
+            self._next_part += many
+            known = self._items[index] = _Item(index, item or {}, reserved)
         return known
+
+    def _next_index(self, known: _Item) -> int:
+        if known.reserved:
+            return known.reserved.pop(0)
+        self._next_part += 1
+        return self._next_part - 1
 
     def _begin(self) -> Iterator[Event]:
         """A stream whose first document is no start."""
@@ -288,8 +300,7 @@ class ResponsesStreamDecoder:
         if isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT:
             self._calls = True
         self._output = True
-        opened = _Open(self._next_part, slot)
-        self._next_part += 1
+        opened = _Open(self._next_index(known), slot)
         known.parts[key] = opened
         place = Item(id=known.place.id, index=known.index, kind=known.place.kind)
         part = msgspec.structs.replace(part, item=place, ext=keep({}))
@@ -403,7 +414,7 @@ class ResponsesStreamDecoder:
         if part.signature is not None:
             yield PartDelta(opened.index, Slot.SIGNATURE, part.signature)
         opened.ended = True
-        yield PartEnd(opened.index, item=part.item, ext=part.ext)
+        yield PartEnd(opened.index, item=part.item, ext=part.ext, format=part.format)
 
     def _whole_part(self, known: _Item, key: Key, part: Part) -> Iterator[Event]:
         """A part that nothing has announced: its text-like fields follow as deltas."""

@@ -78,6 +78,7 @@ class ResponsesStreamEncoder:
         self._parts: dict[int, OpenPart] = {}
         self._usage: Usage | None = None
         self._end: ChoiceEnd | None = None
+        self._kept: Document = {}
         self._other_choices: set[int] = set()
         self._skipped: set[int] = set()
         self._losses: list[Loss] = []
@@ -102,6 +103,7 @@ class ResponsesStreamEncoder:
         return event(f"response.{kind}", number, members)
 
     def _start(self, start: ResponseStart) -> bytes:
+        self._kept = give(start.ext)
         stamp = self._stamp
         self._stamp = msgspec.structs.replace(
             stamp,
@@ -162,8 +164,7 @@ class ResponsesStreamEncoder:
         self._output.append(None)
         self._items[place] = item
         self._current = item
-        if not item.waits:
-            said += self._say("output_item.added", output_index=place, item=item.announced())
+        said += self._say("output_item.added", output_index=place, item=item.announced())
         return said, item.first
 
     def _close_current(self) -> bytes:
@@ -254,11 +255,7 @@ class ResponsesStreamEncoder:
         self._items.pop(item.index, None)
         document = self._whole(item, status="completed")
         self._output[item.index] = document
-        said = b""
-        if item.waits:
-            bare = {**document, "status": "in_progress"} if "status" in document else document
-            said += self._say("output_item.added", output_index=item.index, item=bare)
-        said += self._say("output_item.done", output_index=item.index, item=document)
+        said = self._say("output_item.done", output_index=item.index, item=document)
         tag = tag_behind(item.draft)
         if tag is None:
             return said
@@ -292,7 +289,7 @@ class ResponsesStreamEncoder:
         said += self._close_current()
         for item in list(self._items.values()):
             said += self._finish(item)
-        ending = {**encode_ending(self._end.reason), **_own_ending(give(end.ext))}
+        ending = {**encode_ending(self._end.reason), **_own_ending({**self._kept, **give(end.ext)})}
         usage = self._told_usage()
         response = self._answer(ending, list(self._output), usage)
         return said + self._say(str(ending["status"]), response=response)
@@ -307,7 +304,6 @@ class ResponsesStreamEncoder:
         output = [
             self._partial(place) if document is None else document
             for place, document in enumerate(self._output)
-            if document is not None or not self._items[place].waits
         ]
         known = {**self._head, "output": output}
         response = failed_response(error.failure, known, self._stamp.provider)

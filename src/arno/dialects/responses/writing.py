@@ -54,6 +54,7 @@ from arno.dialects.responses.residue import (
     item_note,
     note,
     residue_of,
+    text,
 )
 from arno.wire import json
 
@@ -139,8 +140,8 @@ def kind_for(part: Part, place: Item | None) -> str | None:
         return RESULT_OF["function"]
     if isinstance(part, MediaPart) and part.kind is MediaKind.IMAGE and part.url is None:
         return IMAGE_CALL if part.file_id is None else None
-    if isinstance(part, OpaquePart) and part.dialect == DIALECT:
-        return _kind_for_document(part, place)
+    if isinstance(part, OpaquePart) and isinstance(part.document, dict):
+        return _kind_for_document(part, place) if part.dialect == DIALECT else None
     return None
 
 
@@ -189,7 +190,7 @@ def item_id(draft: Draft, response_id: str | None, index: int) -> str | None:
     """The id that an item of an answer is told with; items of this dialect keep theirs, or none."""
     if draft.native and draft.place is not None:
         return draft.place.id
-    wanted = next((part.id for part in draft.parts if part.id), None)
+    wanted = draft.parts[0].id  # a stream must tell it when it knows no other part
     if draft.kind == REASONING and wanted and wanted.startswith("rs_") and len(wanted) <= 64:
         return wanted
     return made_id(draft.kind, response_id, index)
@@ -282,19 +283,18 @@ def write_tag(sealed: str, id_: str | None) -> Document:
 def _write_reasoning(draft: Draft, document: Document, saying: Saying) -> list[Loss]:
     texts: dict[str, list[Json]] = {"summary": [], "content": []}
     sealed: str | None = None
+    if not draft.native:
+        document["summary"] = []
+        _write_reasoning_format(draft, document)
     for part in draft.parts:
         if not isinstance(part, ReasoningPart):
             continue
         if part.sealed is not None or _unsaid(part, document) is not None:
-            sealed = written(part)
+            sealed = written(part, text(document.get("format")))
         if is_text(part) and (part.text or part.signature is None):
             member = "summary" if part.form is ReasoningForm.SUMMARY else "content"
             texts[member].append(_write_text(part, TEXTS[member][0]))
     document.update({member: entries for member, entries in texts.items() if entries})
-    if not draft.native:
-        document.setdefault("summary", [])
-        document.pop("status", None)
-        _write_reasoning_format(draft, document)
     if sealed is not None:
         document["encrypted_content"] = sealed
     return []
@@ -383,8 +383,6 @@ def _write_result(
     value, losses = _output(part, saying.path)
     if value is not None or member not in document:
         document[member] = "" if value is None else value
-    if not draft.native:
-        document.pop("status", None)
     if part.is_error and not draft.native:
         losses.append(Loss(f"{saying.path}/is_error", "dropped", "an output cannot say so"))
     return losses
