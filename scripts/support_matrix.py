@@ -29,6 +29,7 @@ from arno.canon.response import Response
 from arno.canon.unfold import unfold
 from arno.dialects import DIALECTS
 from arno.dialects.base import Dialect, RequestLine, Stamp
+from arno.dialects.dispositions import DIALECTS as NAMES
 from arno.dialects.dispositions import Disposition, table
 from arno.dialects.translate import no_price
 from arno.wire import FRAMERS, json
@@ -36,6 +37,10 @@ from arno.wire import FRAMERS, json
 ROOT: Final = Path(__file__).resolve().parents[1]
 SCENARIOS: Final = ROOT / "tests" / "golden" / "scenarios"
 PAGE: Final = ROOT / "docs" / "matrix.md"
+
+
+COLUMNS: Final = [name for name in NAMES if name in DIALECTS]
+"""Dialects in the order of the tables."""
 
 
 class Word(Enum):
@@ -56,6 +61,13 @@ Place = Mapping[str, Json]
 """Where to look; see `Scenario.see`."""
 
 
+class Instead(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a dialect says the same in other words: something stands at one of the places."""
+
+    see: tuple[Place, ...]
+    why: str
+
+
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One feature.
 
@@ -66,12 +78,15 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     feature: str
     see: tuple[Place, ...] = ()
+    instead: Instead | None = None
     request: Request | None = None
     answer: Response | None = None
     failure: Failure | None = None
     dialect: str | None = None
     document: Json = None
 
+
+Value = Request | Response
 
 Judge = Callable[[Dialect, Scenario], Verdict]
 """What finds the verdict of one cell."""
@@ -131,18 +146,20 @@ def _at(value: Json, pointer: str) -> Json:
     return plain(value)
 
 
-def judged(
-    before: list[Json], after: list[Json], losses: Sequence[Loss], places: Iterable[Place]
-) -> Verdict:
-    """The verdict for what stood at the places before and after."""
-    if json.equal(to_json(before), to_json(after)):
+def judged(scenario: Scenario, before: Value, after: Value, losses: Sequence[Loss]) -> Verdict:
+    """The verdict on what stands at the scenario's places before and after."""
+    first, second = seen(before, scenario.see), seen(after, scenario.see)
+    if json.equal(to_json(first), to_json(second)):
         return Word.CARRIED, ""
     why = "; ".join(dict.fromkeys(loss.why for loss in losses))
-    if _text(before) == _text(after) != "":
+    if _text(first) == _text(second) != "":
         return Word.APPROXIMATED, why or "the same text, cut in another way"
+    other = scenario.instead
+    if other is not None and _text(seen(after, other.see)):
+        return Word.APPROXIMATED, "; ".join(filter(None, (other.why, why)))
     if not losses:
-        return Word.SILENT, f"{before} became {after}"
-    gone = all(loss.action == "dropped" for loss in losses) or not _text(after)
+        return Word.SILENT, f"{first} became {second}"
+    gone = all(loss.action == "dropped" for loss in losses) or not _text(second)
     return (Word.DROPPED if gone else Word.APPROXIMATED), why
 
 
@@ -174,7 +191,7 @@ def request_verdict(dialect: Dialect, scenario: Scenario) -> Verdict:
         return Word.REFUSED, error.message
     line = RequestLine(model=request.model, stream=request.stream)
     again = dialect.decode_request(body, line)
-    return judged(seen(request, scenario.see), seen(again, scenario.see), losses, scenario.see)
+    return judged(scenario, request, again, losses)
 
 
 def answer_verdict(dialect: Dialect, scenario: Scenario) -> Verdict:
@@ -199,8 +216,8 @@ def answer_verdict(dialect: Dialect, scenario: Scenario) -> Verdict:
 def _compared(scenario: Scenario, again: Response | Failure, losses: Sequence[Loss]) -> Verdict:
     if isinstance(again, Failure):
         return Word.SILENT, f"became a failure: {again.message}"
-    answer = scenario.answer
-    return judged(seen(answer, scenario.see), seen(again, scenario.see), losses, scenario.see)
+    assert scenario.answer is not None
+    return judged(scenario, scenario.answer, again, losses)
 
 
 def events_of(dialect: Dialect, body: bytes) -> list[Json]:
@@ -217,13 +234,18 @@ def failure_verdict(dialect: Dialect, scenario: Scenario) -> Verdict:
     assert failure is not None
     status, document = dialect.encode_failure(failure)
     kinds = [dialect.decode_failure(status, (), json.dumps(document), Stage.BEFORE_HEAD).kind]
-    events = events_of(dialect, dialect.stream_failure(failure, Stamp()))
+    stream = dialect.stream_failure(failure, Stamp())
+    events = events_of(dialect, stream)
     kinds += [event.failure.kind for event in events if isinstance(event, StreamError)]
     if len(kinds) < 2:
         return Word.SILENT, "the stream does not end with a failure"
     if set(kinds) == {failure.kind}:
         return Word.CARRIED, ""
-    return Word.APPROXIMATED, f"read as {', '.join(dict.fromkeys(kind.value for kind in kinds))}"
+    code = f'"reason":"{failure.kind.value}"'.encode()
+    if code not in json.dumps(document) or code not in stream:
+        return Word.SILENT, f"no member says {failure.kind.value}"
+    words = ", ".join(dict.fromkeys(kind.value for kind in kinds))
+    return Word.APPROXIMATED, f"{words} in the wire's own words; the member `reason` tells it"
 
 
 SECTIONS: Final = (
@@ -270,7 +292,7 @@ becomes of a document of yours.
 
 def section(title: str, file: str, verdict: Judge, about: str, problems: list[str]) -> str:
     """One table, and below it why a cell is not a plain yes."""
-    names = list(DIALECTS)
+    names = COLUMNS
     lines = [f"## {title}", "", about, "", f"| | {' | '.join(names)} |"]
     lines.append("| --- |" + " --- |" * len(names))
     reasons: list[str] = []
@@ -297,7 +319,7 @@ CELLS: Final = {
 
 def fields(client: str) -> str:
     """The table of one client dialect's request fields."""
-    names = [name for name in DIALECTS if name != client]
+    names = [name for name in COLUMNS if name != client]
     lines = [f"### {client}", "", f"| field | {' | '.join(names)} | why |"]
     lines.append("| --- |" + " --- |" * (len(names) + 1))
     for name, field in table(client).items():
@@ -324,7 +346,7 @@ def page() -> tuple[str, list[str]]:
     """The page, and what was lost without a word."""
     problems: list[str] = []
     sections = [section(*each, problems) for each in SECTIONS]
-    text = "\n".join([HEAD, *sections, FIELDS, *(fields(name) for name in DIALECTS)])
+    text = "\n".join([HEAD, *sections, FIELDS, *(fields(name) for name in COLUMNS)])
     return text, problems
 
 

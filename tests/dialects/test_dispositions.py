@@ -93,6 +93,7 @@ def test_every_field_of_the_vendor_s_own_library_has_a_section(client):
         ("chat", "/tools/3/strict", "tools[3].function.strict"),
         ("responses", "/tools/3/strict", "tools[3].strict"),
         ("chat", "/tools/0/x_speed", "tools[0].x_speed"),
+        ("gemini", "/tools/1/behavior", "tools.functionDeclarations[1].behavior"),
         ("chat", "/messages/2", "messages[2]"),
         ("chat", "/messages/2/parts/0", "messages[2]"),
         ("messages", "/messages/2/parts/0", "messages"),

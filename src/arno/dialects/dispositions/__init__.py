@@ -126,10 +126,10 @@ def _top(name: str) -> str:
 
 
 def _numbered(name: str, steps: tuple[str, ...]) -> str:
-    """`name` with the indices of its place in it; one without a place of its own goes away."""
-    indices = [step for step in steps if step.isdigit()]
-    for index in indices:
-        name = name.replace("[]", f"[{index}]", 1)
+    """`name` with the indices of its place in it, the last one last; `[]` without one goes away."""
+    for index in reversed([step for step in steps if step.isdigit()]):
+        head, found, tail = name.rpartition("[]")
+        name = f"{head}[{index}]{tail}" if found else name
     return name.replace("[]", "")
 
 
