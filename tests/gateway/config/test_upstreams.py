@@ -188,8 +188,7 @@ def test_what_is_missing_is_told_for_rows_that_are_off_and_rows_that_are_on(tmp_
     config = configured(tmp_path, "", AZURE)
     assert on(config) == []
     assert config.upstreams["azure"].origin == (
-        "set AZURE_OPENAI_API_KEY or AZURE_API_KEY, and AZURE_RESOURCE_NAME or "
-        "AZURE_OPENAI_RESOURCE"
+        "set AZURE_OPENAI_API_KEY or AZURE_API_KEY, and AZURE_RESOURCE_NAME"
     )
     assert problems(tmp_path, "[provider.azure]", AZURE) == [
         "arno.toml:1: provider.azure: no resource: set AZURE_RESOURCE_NAME or "

@@ -277,9 +277,9 @@ class Upstreams:
 
 
 def off_hint(row: Endpoint) -> str:
-    """What would switch a shipped row on."""
+    """What would switch a shipped row on; of the variables for a field the first one."""
     names = (*row.key_names, *row.switch_env)
     if row.base_url_env is not None and row.anonymous:
         names = (row.base_url_env,)
-    fields = (row.field_env[name] for name in row.missing if name in row.field_env)
-    return f"set {', and '.join(' or '.join(each) for each in (names, *fields))}"
+    fields = [row.field_env[name][0] for name in row.missing if name in row.field_env]
+    return f"set {', and '.join([' or '.join(names), *fields])}"
