@@ -127,6 +127,14 @@ linked_pictures = st.builds(
 )
 sounds = st.builds(MediaPart, kind=st.just(MediaKind.AUDIO), data=base64_text, transcript=texts)
 
+
+def _within(usage: Usage) -> Usage:
+    """Reasoning is a part of the output."""
+    if usage.reasoning is None or usage.output is None:
+        return usage
+    return msgspec.structs.replace(usage, reasoning=min(usage.reasoning, usage.output))
+
+
 usages = st.builds(
     Usage,
     input=counts,
@@ -142,7 +150,7 @@ usages = st.builds(
     tier=maybe(words),
     server_tools=maybe(st.dictionaries(words, counts, max_size=2)),
     cost=maybe(costs),
-)
+).map(_within)
 
 
 def _endings(has_calls: bool) -> st.SearchStrategy[tuple[FinishReason | None, str | None]]:

@@ -38,6 +38,15 @@ CONVENTIONS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
         },
         {"input": 5, "output": 10, "reasoning": 11},
     ),
+    "more reasoning than completion": (
+        {
+            "prompt_tokens": 9,
+            "completion_tokens": 2,
+            "total_tokens": 11,
+            "completion_tokens_details": {"reasoning_tokens": 25},
+        },
+        {"input": 9, "output": 27, "reasoning": 25},
+    ),
     "cached and written are part of the prompt": (
         {
             "prompt_tokens": 1140,

@@ -45,6 +45,10 @@ PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 
 
+SLIP = 1
+"""How many reasoning tokens more than completion tokens are a slip of counting."""
+
+
 def count(value: Json) -> int | None:
     """A token count, or None for anything that is not a non-negative whole number."""
     if type(value) is int:
@@ -71,7 +75,8 @@ def decode_usage(document: Json) -> Usage | None:
     """Canonical usage of a wire usage object; None for null, {} or anything that is no object.
 
     Hosts that leave reasoning out of completion_tokens give themselves away by their own total
-    (total = prompt + completion + reasoning): then reasoning is added, since output is inclusive.
+    (total = prompt + completion + reasoning), or by more reasoning than completion (by more than the
+    one token that some count too many): then it is added, since output is inclusive.
     """
     if not document or not isinstance(document, Mapping):
         return None
@@ -80,7 +85,7 @@ def decode_usage(document: Json) -> Usage | None:
     reasoning = found["reasoning"]
     if prompt is not None and completion is not None and reasoning:
         total = count(document.get("total_tokens"))
-        if total == prompt + completion + reasoning:
+        if total == prompt + completion + reasoning or reasoning > completion + SLIP:
             completion += reasoning
     return Usage(
         input=prompt,
