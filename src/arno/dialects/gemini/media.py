@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from arno.canon.ext import Json
 from arno.canon.parts import MediaKind, MediaPart
-from arno.dialects.gemini.residue import Document, all_text, take_spelled
+from arno.dialects.gemini.residue import Document, all_text, note, take_spelled
 
 INLINE, FILE = "inlineData", "fileData"
 CONTENT_OF = {INLINE: "data", FILE: "fileUri"}
@@ -51,12 +51,23 @@ TYPE_OF_KIND: dict[MediaKind, str] = {
 }
 """What inline media most likely are whose type nobody told; the upstream looks into them."""
 
+URLSAFE = "urlsafe"
+"""Note of media in the other alphabet of base64: this wire reads both and google-genai for Python
+writes that one, which the other wires refuse."""
+
+_TO_STANDARD = str.maketrans("-_", "+/")
+_TO_URLSAFE = str.maketrans("+/", "-_")
 _SUFFIX = re.compile(r"\.([a-z0-9]{3,4})(?:[?#]|$)", re.IGNORECASE)
 
 
 def kind_of(media_type: str | None) -> MediaKind:
     """What media of this type are."""
     return KIND_OF_TYPE.get((media_type or "").split("/")[0], MediaKind.FILE)
+
+
+def _is_urlsafe(data: str) -> bool:
+    """True if it is in the other alphabet alone, so that it can be written back."""
+    return ("-" in data or "_" in data) and not ("+" in data or "/" in data)
 
 
 def decode_media(member: str, value: Json) -> tuple[MediaPart, Document] | None:
@@ -68,10 +79,14 @@ def decode_media(member: str, value: Json) -> tuple[MediaPart, Document] | None:
     if not all_text(values) or content not in values:
         return None
     media_type = values.get("mimeType")
+    data = values[content] if member == INLINE else None
+    if data is not None and _is_urlsafe(data):
+        data = data.translate(_TO_STANDARD)
+        rest["@" + URLSAFE] = True
     part = MediaPart(
         kind=kind_of(media_type),
         media_type=media_type,
-        data=values[content] if member == INLINE else None,
+        data=data,
         url=values[content] if member == FILE else None,
         filename=values.get("displayName"),
     )
@@ -94,7 +109,8 @@ def encode_media(part: MediaPart, *, native: bool) -> Document:
     if media_type is not None:
         members["mimeType"] = media_type
     if part.data is not None:
-        members["data"] = part.data
+        urlsafe = note(part.ext, "." + URLSAFE)
+        members["data"] = part.data.translate(_TO_URLSAFE) if urlsafe else part.data
     else:
         members["fileUri"] = part.url
     if part.filename is not None:
