@@ -9,6 +9,12 @@ references, not from our encoders. A stream is complete: cut ones are read by th
 
 import itertools
 
+import pydantic
+from anthropic.types import Message
+from google.genai import types
+from openai.types.chat import ChatCompletion
+from openai.types.responses import Response
+
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 
@@ -336,6 +342,9 @@ def check_responses(events, failed):
 PARTS = {"text", "functionCall", "inlineData", "fileData", "executableCode", "codeExecutionResult"}
 
 
+ALIVE = [{"content": {"parts": [{"text": ""}], "role": "model"}, "index": 0}]
+
+
 def check_gemini(events, failed):
     """A stream of generateContent documents."""
     notes = Notes()
@@ -343,7 +352,8 @@ def check_gemini(events, failed):
     documents = [json.loads(data.encode()) for _, data in events]
     errors = [document for document in documents if "error" in document]
     notes.require(len(errors) == failed, f"{len(errors)} errors")
-    good = [document for document in documents if "error" not in document]
+    # An empty text alone is a sign of life.
+    good = [d for d in documents if "error" not in d and d.get("candidates") != ALIVE]
     notes.require(len({d.get("responseId") for d in good}) <= 1, "response ids")
     notes.require(all(d.get("modelVersion") for d in good), "no modelVersion")
     ends = []
@@ -371,3 +381,30 @@ CHECKS = {
     "gemini": check_gemini,
 }
 """Client dialect to its check: (events, whether it must end as a failure) -> problems."""
+
+
+# Whole answers, as the vendors' own models take them.
+
+WHOLE = {
+    "chat": ChatCompletion.model_validate,
+    "responses": Response.model_validate,
+    "messages": Message.model_validate,
+    "gemini": types.GenerateContentResponse.model_validate,
+}
+
+
+def check_whole(dialect, body):
+    """What the vendor's model of a whole answer finds wrong; members of ours may stand in it."""
+    try:
+        WHOLE[dialect](json.loads(body))
+    except pydantic.ValidationError as caught:
+        found = [one for one in caught.errors() if not _is_ours(one)]
+        return [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in found]
+    return []
+
+
+def _is_ours(found):
+    """A member of ours, or a count that nobody told and that is not invented."""
+    kind, place = found["type"], found["loc"]
+    unknown = kind == "missing" and place[0] == "usage" and "details" in place[1]
+    return kind == "extra_forbidden" or unknown

@@ -227,7 +227,7 @@ def _history_problems(case, asked, artefacts):
         problems.append(f"history: results {texts}")
     if case.module.HAS_IDS and answered != list(range(len(ids))):
         problems.append(f"history: ids {asked.calls} {asked.results}")
-    if said.text and said.text not in asked.texts:
+    if said.text not in "".join(asked.texts):
         problems.append(f"history: texts {asked.texts}")
     if asked.artefacts != artefacts:
         problems.append(f"history: artefacts {asked.artefacts}, not {artefacts}")
@@ -261,6 +261,8 @@ def problems_of(case, finding, world):
         if answer.streamed:
             found = grammar.check(case.speaks, answer.body, failed=fails)
             wrong += [f"grammar: {problem}" for problem in found]
+        elif answer.status == 200:
+            wrong += [f"model: {found}" for found in grammar.check_whole(case.speaks, answer.body)]
     streams = [answer.streamed for answer in taped if answer.status == 200]
     if set(streams) - {case.stream}:
         wrong.append(f"streamed {streams}")

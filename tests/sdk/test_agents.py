@@ -57,7 +57,7 @@ def test_what_claude_code_says_to_its_own_dialect_arrives(world):
     # Users of a gateway are known to upstreams by a name that leads nowhere, the same each time.
     [name] = first.document["metadata"].values()
     assert second.document["metadata"] == first.document["metadata"] == {"user_id": name}
-    assert name and name != agents.USER_ID
+    assert name not in ("", agents.USER_ID)
     assert first.document["thinking"] == {"type": "enabled", "budget_tokens": 31999}
     assert first.headers["anthropic-beta"] == agents.BETAS
 

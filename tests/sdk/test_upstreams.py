@@ -6,13 +6,9 @@ from dataclasses import replace
 
 import botocore.session
 import pytest
-from anthropic.types import Message
 from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError
 from botocore.validate import ParamValidator
-from google.genai import types
-from openai.types.chat import ChatCompletion
-from openai.types.responses import Response
 
 from arno.wire import json
 from tests.sdk import grammar, matrix
@@ -94,13 +90,7 @@ def _shape(name):
     return model.operation_model(name)
 
 
-WHOLE = {
-    "chat": ChatCompletion.model_validate,
-    "responses": Response.model_validate,
-    "messages": Message.model_validate,
-    "gemini": types.GenerateContentResponse.model_validate,
-    "converse": _converse,
-}
+WHOLE = {**grammar.WHOLE, "converse": _converse}
 
 
 def test_the_binary_streams_are_what_botocore_reads(upstream):
