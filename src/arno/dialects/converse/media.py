@@ -151,11 +151,12 @@ def encode_media(part: MediaPart, path: str, writing: Writing) -> Document | Non
     it is left out (None), and told as a Loss.
     """
     try:
+        source = _encode_source(part, path)
         block, format_ = _kind(part, path, writing)
         inner: Document = give(part.ext)
         if format_ is not None:
             inner["format"] = format_
-        inner["source"] = _encode_source(part, path)
+        inner["source"] = source
     except RequestError as error:
         if not writing.to_client:
             raise
@@ -183,8 +184,8 @@ def _kind(part: MediaPart, path: str, writing: Writing) -> tuple[str, str | None
     if media_type.startswith("text/"):
         writing.approximate(f"{path}/media_type", f"{media_type} is sent as plain text")
         return "document", "txt"
-    what = media_type or f"a {part.kind.value} without a media type"
-    raise RequestError(f"this dialect has no block for {what}", path)
+    what = media_type or f"{part.kind.value} without a media type"
+    raise RequestError(f"an upstream of this dialect takes no {what}", path)
 
 
 def _by_name(part: MediaPart) -> tuple[str, str] | None:

@@ -241,7 +241,8 @@ def encode_request(request: Request) -> tuple[bytes, tuple[Any, ...]]:
     if request.reasoning is not None:
         _encode_reasoning(request.reasoning, document, writing)
     _encode_rest(request, document, writing)
-    document.update(request.routing or {})
+    if is_native(request.ext):
+        document.update(request.routing or {})  # never from another dialect (R14)
     return json.dumps(document), tuple(writing.losses)
 
 
