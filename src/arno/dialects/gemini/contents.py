@@ -3,19 +3,26 @@
 A turn that holds results of tools is split: one `tool` message for each result, first, then one for
 whatever else it held. The note "@turn" says which messages were one turn, "@order" how its parts
 stood, so that the same dialect writes it back as it was.
+
+Clients keep an answer that was streamed as one turn for each chunk. Turns of the model that follow
+each other are one message, its pieces joined as those of a stream are; "@wire" holds the turns and
+"@parts" what they say, so that they are written back as long as that is still what is to be said.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import groupby
 
 from arno.canon.ext import Json
 from arno.canon.failure import RequestError
+from arno.canon.fold import Fold
 from arno.canon.parts import Executor, Part, ToolResultPart
 from arno.canon.request import Message, Role
 from arno.dialects.gemini.ids import HistoryIds
 from arno.dialects.gemini.parts import decode_part
 from arno.dialects.gemini.residue import Document, keep, take
+from arno.dialects.gemini.stream_choice import Choice, Numbers, is_tagged
 
 USER, MODEL = "user", "model"
 ROLES: dict[str | None, Role] = {
@@ -44,9 +51,50 @@ def decode_contents(contents: Json) -> tuple[Message, ...]:
         raise RequestError("contents must be a non-empty array", "contents")
     ids = HistoryIds()
     messages: list[Message] = []
-    for number, content in enumerate(contents):
-        messages += _decode_content(content, number, ids)
+    numbered = list(enumerate(contents))
+    for _, group in groupby(numbered, key=lambda each: _speaker(each[1])):
+        turns = list(group)
+        if _is_streamed([content for _, content in turns]):
+            messages.append(_joined(turns, ids))
+        else:
+            for number, content in turns:
+                messages += _decode_content(content, number, ids)
     return tuple(messages)
+
+
+def _speaker(content: Json) -> Json:
+    """Who speaks in a turn, as it stands there."""
+    role = content.get("role") if isinstance(content, Mapping) else None
+    return role if isinstance(role, str) else None
+
+
+def _is_streamed(turns: list[Json]) -> bool:
+    """True for turns of the model that are pieces of one answer."""
+    if _speaker(turns[0]) != MODEL:
+        return False
+    return len(turns) > 1 or any(map(is_tagged, _wire_parts(turns[0])))
+
+
+def _wire_parts(content: Json) -> list[Json]:
+    parts = content.get("parts") if isinstance(content, Mapping) else None
+    return parts if isinstance(parts, list) else []
+
+
+def _joined(turns: list[tuple[int, Json]], ids: HistoryIds) -> Message:
+    """One message of what several turns say."""
+    choice, fold = Choice(0, ids, Numbers()), Fold()
+    for _, content in turns:
+        for wire in _wire_parts(content):
+            for event in choice.feed(wire):
+                fold.feed(event)
+    for event in choice.close():
+        fold.feed(event)
+    parts = next((each.parts for each in fold.partial.choices), ())
+    wires = [content for _, content in turns]
+    notes: Document = {"@turn": turns[0][0]}
+    if not any(is_tagged(part) for content in wires for part in _wire_parts(content)):
+        notes |= {"@wire": wires, "@parts": parts}
+    return Message(role=Role.ASSISTANT, parts=parts, ext=keep({**notes, "role": MODEL}))
 
 
 def _decode_content(content: Json, number: int, ids: HistoryIds) -> list[Message]:

@@ -89,6 +89,10 @@ class Conversation:
         return told
 
     def _encode_turn(self, group: Sequence[_Numbered]) -> None:
+        if _is_unchanged(group[0].message):
+            self._learn(group[0].message)
+            self.contents += note(group[0].message.ext, "wire")
+            return
         content: Document = {}
         parts: list[Document] = []
         for each in self._ordered(group):
@@ -156,10 +160,25 @@ class Conversation:
         if isinstance(part, MediaPart) and media_member(part) is None:
             raise RequestError("a file of another vendor's store cannot be read here", told.path)
         if isinstance(part, ToolCallPart):
-            self._names[part.call_id] = part.name
-            self._order[part.call_id] = len(self._order)
+            self._know(part)
             return encode_part(part, told, with_id=not is_made(part.call_id))
         return encode_part(part, told)
+
+    def _know(self, call: ToolCallPart) -> None:
+        """Keep what a result must say of its call."""
+        self._names[call.call_id] = call.name
+        self._order[call.call_id] = len(self._order)
+
+    def _learn(self, message: Message) -> None:
+        for part in message.parts:
+            if isinstance(part, ToolCallPart):
+                self._know(part)
+
+
+def _is_unchanged(message: Message) -> bool:
+    """True for a message that still says what several turns of the wire have said."""
+    parts = note(message.ext, "parts")
+    return parts is not None and bool(parts == message.parts)
 
 
 def _was_bare(part: ToolResultPart) -> bool:

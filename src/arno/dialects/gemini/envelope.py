@@ -186,11 +186,15 @@ def _without_tags(contents: bytes) -> bytes:
     """The conversation without tags, and without thoughts that were of another wire."""
     value = documents.loads(b'{"contents":%b}' % contents)
     turns = value.get("contents") if isinstance(value, dict) else None
+    told: list[Json] = []
     for turn in turns if isinstance(turns, list) else ():
         parts = turn.get("parts") if isinstance(turn, dict) else None
-        if isinstance(parts, list):
+        if isinstance(parts, list) and parts:
             turn["parts"] = [kept for part in parts if (kept := _without_tag(part)) is not None]
-    return json.dumps(turns)
+            told += [turn] if turn["parts"] else []
+        else:
+            told.append(turn)
+    return json.dumps(told)
 
 
 def _without_tag(part: Json) -> Json:

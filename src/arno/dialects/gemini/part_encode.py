@@ -92,7 +92,7 @@ def encode_call(part: ToolCallPart, told: Told, *, with_id: bool) -> Document | 
     if part.executor is Executor.PROVIDER:
         return _encode_provider_call(part, told)
     arguments, exact = to_object(part.arguments)
-    if not exact:
+    if not exact and not is_native(part.ext):
         told.lose("approximated", "arguments that are no object stand in one", "/arguments")
     if part.kind != "function":
         told.lose("approximated", "a call of text is told as one of an object", "/kind")

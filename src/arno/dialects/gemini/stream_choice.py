@@ -26,7 +26,7 @@ from arno.canon.parts import (
 from arno.canon.response import FinishReason
 from arno.dialects.gemini import signatures
 from arno.dialects.gemini.citations import citations_of, place
-from arno.dialects.gemini.ids import AnswerIds
+from arno.dialects.gemini.ids import Ids
 from arno.dialects.gemini.merging import may_join
 from arno.dialects.gemini.parts import decode_part
 from arno.dialects.gemini.residue import Document, residue_of
@@ -74,9 +74,9 @@ class Choice:
         "residue",
     )
 
-    def __init__(self, number: int, response_id: str | None, numbers: Numbers) -> None:
+    def __init__(self, number: int, ids: Ids, numbers: Numbers) -> None:
         self.number = number
-        self.ids = AnswerIds(response_id, number)
+        self.ids = ids
         self.called = False
         self.reason: FinishReason | None = None
         self.residue: Document = {}
@@ -104,7 +104,7 @@ class Choice:
         if isinstance(piece, ReasoningPart) and _ends(wire):
             yield from self._end_thought(piece)
         elif isinstance(piece, TextPart | ReasoningPart | RefusalPart):
-            yield from self._text(piece, tagged=_is_tagged(wire))
+            yield from self._text(piece, tagged=is_tagged(wire))
         else:
             yield from self.close()
             yield from self._whole(piece)
@@ -218,7 +218,8 @@ def _tag_of(wire: Json) -> signatures.Proof:
     return signatures.read(wire.get("thoughtSignature") or wire.get("thought_signature"))
 
 
-def _is_tagged(wire: Json) -> bool:
+def is_tagged(wire: Json) -> bool:
+    """True for a wire part whose artefact, or kind, is another wire's."""
     proof = _tag_of(wire)
     return proof.tagged
 

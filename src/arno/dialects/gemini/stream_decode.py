@@ -36,6 +36,7 @@ from arno.dialects.gemini.answer import (
     invalid,
 )
 from arno.dialects.gemini.failures import decode_error
+from arno.dialects.gemini.ids import AnswerIds
 from arno.dialects.gemini.reasons import canonical_reason
 from arno.dialects.gemini.residue import DIALECT, Document, integer, keep, text
 from arno.dialects.gemini.stream_choice import Choice, Numbers
@@ -196,7 +197,7 @@ class GeminiStreamDecoder:
         if choice is None:
             if len(self._choices) >= MOST_CANDIDATES:
                 raise _Ended(invalid("too many candidates", self._stage))
-            choice = Choice(number, self._response_id, self._parts)
+            choice = Choice(number, AnswerIds(self._response_id, number), self._parts)
             self._choices[number] = choice
         content = wire.get("content")
         parts = content.get("parts") if isinstance(content, Mapping) else None
