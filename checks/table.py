@@ -6,6 +6,7 @@ from checks.changelog import check_changelog
 from checks.dispositions import check_dispositions
 from checks.docs import check_docs
 from checks.layers import check_layers
+from checks.matrix import check_matrix
 from checks.outcome import Check
 from checks.packages import check_packages
 from checks.sizes import check_sizes
@@ -22,6 +23,7 @@ CHECKS: Mapping[str, Check] = {
     "waivers": check_waivers,
     "words": check_words,
     "dispositions": check_dispositions,
+    "matrix": check_matrix,
     "packages": check_packages,
     "changelog": check_changelog,
     "docs": check_docs,

@@ -1,12 +1,14 @@
 """`arno.translate`: requests, whole answers and streams; what they look like; what is refused."""
 
+from base64 import b64encode
+
 import pytest
 
 import arno
 from arno.canon.failure import FailureKind, RequestError
 from arno.dialects import DIALECTS
 from arno.dialects.translate import Kind, TranslationError, framing_of, guess, translate
-from arno.wire import Framing, json
+from arno.wire import Framing, encode_message, json
 from tests.laws.harness import decode, failed, folded
 from tests.shared import ROOT
 
@@ -163,3 +165,99 @@ def test_a_request_that_is_none_names_the_field():
 def test_an_answer_of_another_dialect_is_told_as_none_of_this(document, kind):
     with pytest.raises(TranslationError, match="this is no chat"):
         chat(document, kind=kind)
+
+
+OTHERS = [name for name in DIALECTS if name != "chat"]
+THOUGHT = b"""{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[
+{"type":"thinking","thinking":"Hm.","signature":"c2ln"},
+{"type":"tool_use","id":"toolu_1","name":"weather","input":{"city":  "Bern"}}],
+"stop_reason":"tool_use","usage":{"input_tokens":20,"output_tokens":9}}"""
+
+
+def wire(document):
+    """The other way round for the model, which some dialects name in the path."""
+    return {"model": "m"} if b'"model"' not in document else {}
+
+
+@pytest.mark.parametrize("target", OTHERS)
+def test_a_request_goes_to_another_dialect_and_back(target):
+    there = translate(REQUEST, source="chat", target=target)
+    back = translate(there.body, source=target, target="chat", **wire(there.body))
+    document = json.loads(back.body)
+    assert document["model"] == "m"
+    assert document["messages"] == [{"role": "user", "content": "Hi"}]
+    assert ("seed" in document) is (
+        there.losses == () or "seed" not in {x.path for x in there.losses}
+    )
+
+
+@pytest.mark.parametrize("target", OTHERS)
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_answer_goes_through_another_dialect_as_it_was(target, stream):
+    """Text, reasoning with its proof, calls to the byte, reason and usage; whole and streamed."""
+    there = translate(THOUGHT, source="messages", target=target, stream=stream)
+    assert there.kind is (Kind.STREAM if stream else Kind.ANSWER)
+    back = translate(there.body, source=target, target="chat")
+    answer = folded(decode(back.body)) if stream else DIALECTS["chat"].decode_response(back.body)
+    thought, call = answer.choices[0].parts
+    assert (thought.text, thought.signature) == ("Hm.", "c2ln")
+    assert (call.call_id, call.name) == ("toolu_1", "weather")
+    assert call.arguments == '{"city":  "Bern"}'
+    assert answer.choices[0].reason == "tool_calls"
+    assert (answer.usage.input, answer.usage.output) == (20, 9)
+
+
+@pytest.mark.parametrize("target", OTHERS)
+def test_a_cut_stream_is_a_failure_in_every_dialect(target):
+    cut = f"data: {TEXT}\n\n".encode()
+    there = translate(cut, source="chat", target=target)
+    assert there.failure is not None
+    back = translate(there.body, source=target, target="chat")
+    assert back.failure is not None
+    assert b"Hi" in back.body
+    whole = translate(STREAM, source="chat", target=target)
+    assert whole.failure is None
+
+
+@pytest.mark.parametrize("target", OTHERS)
+def test_routing_is_told_as_lost_where_no_gateway_acts_on_it(target):
+    request = json.loads(REQUEST) | {"provider": {"order": ["north"]}}
+    done = translate(json.dumps(request), source="chat", target=target)
+    assert "provider" in {loss.path for loss in done.losses}
+    assert b"north" not in done.body
+
+
+def test_a_request_of_another_dialect_without_a_message():
+    with pytest.raises(TranslationError, match="this is no responses request"):
+        translate(REQUEST, source="responses", target="messages")
+
+
+def test_a_request_whose_model_stands_in_the_path_needs_one():
+    body = b'{"contents":[{"role":"user","parts":[{"text":"Hi"}]}]}'
+    with pytest.raises(RequestError) as caught:
+        translate(body, source="gemini", target="chat")
+    assert caught.value.path == "model"
+    done = translate(body, source="gemini", target="chat", model="m")
+    assert json.loads(done.body)["model"] == "m"
+
+
+def test_a_stream_in_an_array():
+    """streamGenerateContent without `alt=sse`."""
+    body = b"""[{"candidates":[{"content":{"role":"model","parts":[{"text":"Hi"}]}}]}
+,{"candidates":[{"content":{"parts":[]},"finishReason":"STOP"}]}]"""
+    done = translate(body, source="gemini", target="chat")
+    assert folded(decode(done.body)).choices[0].parts[0].text == "Hi"
+
+
+def test_a_binary_stream_of_another_wire_s_documents():
+    """Anthropic on Bedrock: each message holds one document of the messages dialect."""
+    sse = translate(THOUGHT, source="messages", target="messages", stream=True).body
+    documents = [line[6:] for line in sse.splitlines() if line.startswith(b"data: ")]
+    headers = {":message-type": "event", ":event-type": "chunk"}
+    body = b"".join(
+        encode_message(headers, json.dumps({"bytes": b64encode(document).decode()}))
+        for document in documents
+    )
+    done = translate(body, source="messages", target="chat")
+    assert done.failure is None
+    assert folded(decode(done.body)).choices[0].parts[1].name == "weather"

@@ -56,6 +56,7 @@ def execute(options: argparse.Namespace) -> int:
     sys.stdout.buffer.write(done.body)
     if done.kind is not Kind.STREAM:
         sys.stdout.buffer.write(b"\n")
+    sys.stdout.buffer.flush()
     for line in notes(done):
         print(inert(line), file=sys.stderr)
     return 0

@@ -172,6 +172,8 @@ def _request(document: bytes, reader: Dialect, writer: Dialect, line: RequestLin
         unsent = tuple(Loss(name, "dropped", why) for name in request.routing)
         request = msgspec.structs.replace(request, routing=None)
     body, losses = encode_for(request, reader.name, writer.name)
+    if not request.messages and reader.name != writer.name:
+        raise TranslationError(f"this is no {reader.name} request: no message stands in it")
     path = writer.path(request.model, stream=request.stream)
     return Translation(body, (*unsent, *losses), Kind.REQUEST, path=path)
 
