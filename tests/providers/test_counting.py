@@ -1,8 +1,15 @@
 """Counting without sending: what is asked where, and what is read of the answers."""
 
+from typing import get_type_hints
+
 import pytest
+from anthropic.types import message_count_tokens_params, message_create_params
+from anthropic.types.beta import message_count_tokens_params as beta_count_params
+from anthropic.types.beta import message_create_params as beta_create_params
+from openai.types.responses import input_token_count_params
 
 from arno.canon.failure import RequestError
+from arno.providers import counting
 from arno.providers.counting import WAYS, ask_count, can_count, read_count
 from arno.providers.roads import ROADS
 from arno.wire import json
@@ -15,10 +22,15 @@ CONVERSE = {"messages": SAID, "system": SAID, "inferenceConfig": SAID, "toolConf
 RESPONSES = {"model": "m", "input": "Hi", "stream": True, "max_output_tokens": 9, "tools": []}
 
 WAYS_THERE = [
-    ("anthropic", ASKED, "https://api.anthropic.com/v1/messages/count_tokens", ASKED),
+    (
+        "anthropic",
+        {**ASKED, "max_tokens": 9, "stream": True, "thinking": {"type": "disabled"}},
+        "https://api.anthropic.com/v1/messages/count_tokens",
+        {**ASKED, "thinking": {"type": "disabled"}},
+    ),
     (
         "google-vertex-anthropic",
-        ASKED,
+        {**ASKED, "max_tokens": 9},
         "https://us-east-1-aiplatform.googleapis.com/v1/projects/my-project/locations/us-east-1"
         "/publishers/anthropic/models/count-tokens:rawPredict",
         {**ASKED, "model": "there", "anthropic_version": "vertex-2023-10-16"},
@@ -94,6 +106,25 @@ def test_who_can_be_asked():
     assert not can_count(CATALOGUE.known["openai"])
     with pytest.raises(KeyError):
         ask_count(CATALOGUE.known["openai"], b"{}", model="m")
+
+
+def names_of(kind):
+    return set(get_type_hints(kind))
+
+
+def test_what_is_left_out_is_what_the_vendors_own_libraries_do_not_count():
+    asked = {
+        *names_of(message_create_params.MessageCreateParamsStreaming),
+        *names_of(beta_create_params.MessageCreateParamsStreaming),
+    }
+    counted = {
+        *names_of(message_count_tokens_params.MessageCountTokensParams),
+        *names_of(beta_count_params.MessageCountTokensParams),
+    } - {"betas"}
+    assert asked - counted - {"betas"} <= counting._GENERATION
+    assert not counting._GENERATION & counted
+    known = names_of(input_token_count_params.InputTokenCountParams)
+    assert known == counting._RESPONSES
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{"])

@@ -28,10 +28,18 @@ from arno.providers.rows import Endpoint
 
 _RAW = msgspec.json.Decoder(dict[str, Raw])
 
+_GENERATION = frozenset(
+    """
+    container diagnostics fallback_credit_token fallbacks inference_geo max_tokens metadata
+    service_tier stop_sequences stream temperature thread top_k top_p
+    """.split()
+)
+"""Members of Messages that are about making an answer; counting refuses them."""
+
 _RESPONSES = frozenset(
     """
-    conversation input instructions model parallel_tool_calls previous_response_id reasoning text
-    tool_choice tools truncation
+    conversation input instructions model parallel_tool_calls personality previous_response_id
+    reasoning text tool_choice tools truncation
     """.split()
 )
 _VERTEX_GEMINI = frozenset(("contents", "systemInstruction", "tools", "generationConfig"))
@@ -48,8 +56,8 @@ class Counting(msgspec.Struct, frozen=True):
     members: Callable[[Members, Ask], Members]
 
 
-def _as_it_is(members: Members, ask: Ask) -> Members:
-    return members
+def _as_said(members: Members, ask: Ask) -> Members:
+    return {name: value for name, value in members.items() if name not in _GENERATION}
 
 
 def _picked(members: Members, names: frozenset[str]) -> dict[str, Any]:
@@ -58,7 +66,11 @@ def _picked(members: Members, names: frozenset[str]) -> dict[str, Any]:
 
 def _on_vertex(members: Members, ask: Ask) -> Members:
     """The path names no model here, the body does."""
-    return {"anthropic_version": "vertex-2023-10-16", **members, "model": ask.model}
+    return {
+        "anthropic_version": "vertex-2023-10-16",
+        **_as_said(members, ask),
+        "model": ask.model,
+    }
 
 
 def _as_invocation(members: Members, ask: Ask) -> Members:
@@ -74,7 +86,7 @@ def _as_generate(members: Members, ask: Ask) -> Members:
 
 WAYS: Mapping[tuple[str, str | None], Counting] = {
     # The endpoint's dialect and road.
-    ("messages", None): Counting(lambda model: "/messages/count_tokens", _as_it_is),
+    ("messages", None): Counting(lambda model: "/messages/count_tokens", _as_said),
     ("messages", "vertex_anthropic"): Counting(
         lambda model: "/publishers/anthropic/models/count-tokens:rawPredict", _on_vertex
     ),
