@@ -47,7 +47,9 @@ arguments = st.one_of(
 )
 base64_text = st.binary(min_size=1, max_size=9).map(lambda data: b64encode(data).decode())
 formats = st.sampled_from([OWN_FORMAT, "openai-responses-v1", "google-gemini-v1"])
-proofs = st.builds(dict, signature=texts, format=formats)
+proofs: st.SearchStrategy[dict[str, str]] = st.fixed_dictionaries(
+    {"signature": texts, "format": formats}
+)
 
 reasoning_parts = st.one_of(
     st.builds(

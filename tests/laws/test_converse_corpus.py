@@ -6,6 +6,7 @@ failure names its recordings.
 
 from collections import Counter
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import msgspec
 import pytest
@@ -249,7 +250,8 @@ def test_refusals_are_failures_with_the_upstreams_words() -> None:
         assert isinstance(failure, Failure)
         status, document = CONVERSE.encode_failure(failure)
         again = CONVERSE.decode_failure(status, (), json.dumps(document), Stage.BEFORE_OUTPUT)
-        assert failure.message == json.loads(case.body)["message"]
+        said: Any = json.loads(case.body)
+        assert failure.message == said["message"]
         return not failure.retryable and (again.kind, again.message) == (
             failure.kind,
             failure.message,

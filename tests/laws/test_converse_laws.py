@@ -79,7 +79,7 @@ def test_whole_answers_come_back(answer: Response) -> None:
 @given(usage=usages)
 @quick
 def test_every_count_comes_back(usage: Usage) -> None:
-    document = json.loads(json.dumps(encode_usage(usage)))
+    document: Any = json.loads(json.dumps(encode_usage(usage)))
     tier = None if usage.tier is None else {"type": usage.tier}
     assert bare(decode_usage(document, tier)) == bare(usage)
     assert all(value is not None for value in document.values())

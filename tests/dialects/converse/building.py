@@ -121,7 +121,7 @@ def operation(name: str = "Converse") -> OperationModel:
     return ServiceModel(model, "bedrock-runtime").operation_model(name)
 
 
-def complaints(document: Document) -> str:
+def complaints(document: Any) -> str:
     """What the vendor's SDK finds wrong with a request, "" if it would send it."""
     params = {**plain_json.loads(json.dumps(document)), "modelId": "m"}
     report = ParamValidator().validate(params, operation().input_shape)

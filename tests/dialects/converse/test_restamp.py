@@ -1,6 +1,7 @@
 """Documents of the same dialect on their way through a gateway."""
 
 from decimal import Decimal
+from typing import Any
 
 from arno.canon.ext import Loss
 from arno.canon.response import Response
@@ -99,8 +100,9 @@ def test_whole_answers() -> None:
     assert isinstance(response, Response)
     found = json.loads(CONVERSE.restamp_response(body, response, STAMP, lambda usage, host: "0.5"))
     assert isinstance(found, dict)
+    before: Any = json.loads(body)
     assert found == {
-        **json.loads(body),
+        **before,
         "stopReason": "tool_use",
         "usage": {**USAGE, "cost": Decimal("0.5")},
         "id": "gen-1",
@@ -108,5 +110,7 @@ def test_whole_answers() -> None:
         "provider": "Host",
     }
     assert CONVERSE.glance(body) is None
-    same = CONVERSE.restamp_response(whole(call, word=None), response, Stamp(), no_price)
-    assert json.loads(same)["stopReason"] == "tool_use"
+    same: Any = json.loads(
+        CONVERSE.restamp_response(whole(call, word=None), response, Stamp(), no_price)
+    )
+    assert same["stopReason"] == "tool_use"

@@ -57,7 +57,7 @@ def text_of(blocks: list[Any]) -> str:
 @given(answer=responses())
 @few
 def test_the_sdk_reads_every_answer(answer: Response) -> None:
-    document = json.loads(json.dumps(CONVERSE.encode_response(answer)[0]))
+    document: Any = json.loads(json.dumps(CONVERSE.encode_response(answer)[0]))
     read = sdk_answer(document)
     assert read["stopReason"] == document["stopReason"]
     content = read["output"]["message"]["content"]
