@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from arno.canon.events import Event
+from arno.canon.parts import Part
 from arno.canon.response import Choice, FinishReason, Response
 from arno.dialects import DIALECTS
 from arno.dialects.base import Dialect, Stamp
@@ -182,10 +183,18 @@ def told(answer: Response) -> Response:
     choice = msgspec.structs.replace(
         choice,
         index=0,
+        parts=tuple(map(_told, choice.parts)),
         reason=FinishReason.OTHER if reason is None else reason,
         native_reason=words.get(reason, native) if reason is not None else native,
     )
     return msgspec.structs.replace(answer, choices=(choice,))
+
+
+def _told(part: Part) -> Part:
+    """A format says who reads an artefact: where there is none, nothing is said of it."""
+    if part.signature is not None or getattr(part, "sealed", None) is not None:
+        return part
+    return msgspec.structs.replace(part, format=None)
 
 
 def plain(value: Any) -> Any:

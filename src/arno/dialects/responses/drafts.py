@@ -26,7 +26,7 @@ from arno.canon.parts import (
 from arno.dialects.responses.content import OUTPUT, encode_entry
 from arno.dialects.responses.kinds import CALLS, MESSAGE, REASONING, STREAMED_CALLS
 from arno.dialects.responses.residue import Document
-from arno.dialects.responses.writing import OPAQUE, Draft, is_text
+from arno.dialects.responses.writing import OPAQUE, Draft, has_entry, is_text
 from arno.wire import json
 
 Said = tuple[str, Document]
@@ -111,7 +111,7 @@ class OpenPart:
         """True if the part ends without ever having opened an entry that the item will hold."""
         if self.begun or not isinstance(part, ReasoningPart):
             return False
-        return is_text(part) and (bool(part.text) or part.signature is None)
+        return has_entry(part, self.position)
 
     def place(self) -> Document:
         """The members that say which entry an event is about."""
@@ -274,9 +274,6 @@ class OpenItem:
             document |= {"call_id": part.call_id, "name": part.name}
             if part.namespace is not None:
                 document["namespace"] = part.namespace
-        worded = not isinstance(part, ReasoningPart) or is_text(part)
-        if not self.draft.native and part.format is not None and worded:
-            document["format"] = part.format
         return document
 
     def settle(self, opened: OpenPart, part: Part) -> None:

@@ -108,18 +108,24 @@ def edit_request(
 
 
 def _drop_tagged(members: dict[str, Raw]) -> bool:
-    """Take the items with our tags out of `input`."""
+    """Take what we have tagged out of `input`: items of reasoning, and proofs on other items."""
     given = json.loads(bytes(members.get("input", b"null")))
     if not isinstance(given, list):
         return False
-    left = [item for item in given if not _is_tagged(item)]
+    left = [_unsigned(item) for item in given if not _is_tag(item, "encrypted_content")]
     members["input"] = Raw(json.dumps(left))
-    return len(left) < len(given)
+    return left != given
 
 
-def _is_tagged(item: Json) -> bool:
-    sealed = item.get("encrypted_content") if isinstance(item, Mapping) else None
-    return isinstance(sealed, str) and read_artefact(sealed) is not None
+def _unsigned(item: Json) -> Json:
+    if not _is_tag(item, "signature"):
+        return item
+    return {key: value for key, value in item.items() if key != "signature"}
+
+
+def _is_tag(item: Json, member: str) -> bool:
+    value = item.get(member) if isinstance(item, Mapping) else None
+    return isinstance(value, str) and read_artefact(value) is not None
 
 
 def _hash_user(members: dict[str, Raw]) -> bool:

@@ -28,7 +28,7 @@ from arno.canon.parts import (
     ToolResultPart,
 )
 from arno.dialects.arguments import from_object
-from arno.dialects.responses.artefacts import Artefact, read_reasoning
+from arno.dialects.responses.artefacts import Artefact, read_artefact, read_reasoning
 from arno.dialects.responses.content import decode_entry
 from arno.dialects.responses.kinds import (
     ASKED,
@@ -112,24 +112,24 @@ def _read_message(item: Mapping[str, Json], index: int) -> Read | None:
         parts = [decode_entry(entry) for entry in content]
     else:
         return None
-    format_ = text(item.get("format"))
-    found = [(("content", n), _place(part, place, format_)) for n, part in enumerate(parts)]
-    _sign_last(found, text(values.get("signature")))
-    return Read(list(found))
+    found: Keyed = [(("content", n), _place(part, place)) for n, part in enumerate(parts)]
+    _sign_last(found, values.get("signature"))
+    return Read(found)
 
 
-def _place(part: Part, place: Item, format_: str | None = None) -> Part:
-    changes = {"item": place} if format_ is None else {"item": place, "format": format_}
-    return msgspec.structs.replace(part, **changes)
+def _place(part: Part, place: Item) -> Part:
+    return msgspec.structs.replace(part, item=place)
 
 
-def _sign_last(found: Keyed, signature: str | None) -> None:
-    """The member `signature` of an item is the proof of the last thing in it."""
-    if signature is None or not found:
+def _sign_last(found: Keyed, value: Json) -> None:
+    """The member `signature` of an item is the proof of the last thing in it, tagged."""
+    artefact = read_artefact(value) if isinstance(value, str) else None
+    if artefact is None or not found:
         return
     key, part = found[-1]
     note = {**part.ext.get(DIALECT, {}), "@signed": ("member",)}
-    found[-1] = key, msgspec.structs.replace(part, signature=signature, ext=keep(note))
+    changes = {"signature": artefact.signature, "format": artefact.format, "ext": keep(note)}
+    found[-1] = key, msgspec.structs.replace(part, **changes)
 
 
 TEXTS: dict[str, tuple[str, ReasoningForm]] = {
@@ -141,7 +141,6 @@ TEXTS: dict[str, tuple[str, ReasoningForm]] = {
 
 def _read_reasoning(item: Mapping[str, Json], index: int) -> Read | None:
     values, place = envelope(item, index, "summary", "content", "encrypted_content")
-    format_ = text(item.get("format"))
     found: Keyed = []
     for member, (type_, form) in TEXTS.items():
         entries = values.get(member, [])
@@ -153,8 +152,8 @@ def _read_reasoning(item: Mapping[str, Json], index: int) -> Read | None:
             part = _reasoning_text(entry, form)
             if part is None:
                 return None
-            found.append(((member, number), _place(part, place, format_)))
-    return _seal(values, found, place, format_)
+            found.append(((member, number), _place(part, place)))
+    return _seal(values, found, place, text(item.get("format")))
 
 
 def _reasoning_text(entry: Mapping[str, Json], form: ReasoningForm) -> ReasoningPart | None:
@@ -171,7 +170,7 @@ def _seal(values: Document, found: Keyed, place: Item, format_: str | None) -> R
     own = text(place.ext[DIALECT].get("signature"))
     if own is not None and found:
         key, part = found[-1]
-        found[-1] = key, msgspec.structs.replace(part, signature=own)
+        found[-1] = key, msgspec.structs.replace(part, signature=own, format=format_)
     if sealed is None:
         return Read(found) if found else None
     if not isinstance(sealed, str):
@@ -219,12 +218,11 @@ def _read_call(item: Mapping[str, Json], index: int) -> Read | None:
         kind=_tool_kind(kind),
         executor=executor_of(kind, item),
         namespace=values.get("namespace", text(item.get("server_label"))),
-        format=text(item.get("format")),
         item=place,
         ext=keep({}),
     )
     found: Keyed = [(CALL, part)]
-    _sign_last(found, text(values.get("signature")))
+    _sign_last(found, values.get("signature"))
     if call.result in values:
         found.append((RESULT, _result(call_id, name, values[call.result], place, part.executor)))
     return Read(found)
@@ -300,12 +298,11 @@ def _read_image(item: Mapping[str, Json], index: int) -> Read | None:
         kind=MediaKind.IMAGE,
         media_type=f"image/{format_}",
         data=data,
-        format=text(item.get("format")),
         item=place,
         ext=keep({}),
     )
     found: Keyed = [(CALL, part)]
-    _sign_last(found, text(values.get("signature")))
+    _sign_last(found, values.get("signature"))
     return Read(found)
 
 

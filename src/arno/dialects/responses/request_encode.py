@@ -16,6 +16,7 @@ from arno.canon.ext import Json, Loss, is_empty
 from arno.canon.failure import RequestError
 from arno.canon.parts import (
     Executor,
+    Item,
     OpaquePart,
     Part,
     ReasoningForm,
@@ -311,16 +312,14 @@ def _came_from_here(pieces: Sequence[tuple[str, Part]], part: ReasoningPart) -> 
     An upstream that says itself who reads its artefacts has the member `format` for it.
     """
     place = part.item
-    if place is None or residue_of(place.ext).get("format") is not None:
-        return not (part.signature or part.sealed) or place is not None
-    return not any(
-        isinstance(other, ReasoningPart)
-        and other.item is not None
-        and other.item.index == place.index
-        and (other.signature is not None or other.sealed is not None)
-        and not is_own(other.format)
-        for _, other in pieces
-    )
+    said = None if place is None else residue_of(place.ext).get("format")
+    mates = [part] if place is None else [other for _, other in pieces if _in_item(other, place)]
+    proofs = [each for each in mates if each.signature or getattr(each, "sealed", None)]
+    return all(is_own(each.format) or (said and each.format == said) for each in proofs)
+
+
+def _in_item(part: Part, place: Item) -> bool:
+    return part.item is not None and part.item.index == place.index
 
 
 def _is_sealed(pieces: Sequence[tuple[str, Part]], number: int) -> bool:

@@ -323,7 +323,7 @@ class ResponsesStreamDecoder:
             reasons = key[0] == "summary" or entry.get("type") == "reasoning_text"
             host = {"type": REASONING if reasons else MESSAGE}
             known.place = Item(index=known.index, kind=host["type"])
-        lone = {"type": kind_of(host), "format": host.get("format"), key[0]: [entry]}
+        lone = {"type": kind_of(host), key[0]: [entry]}
         read = read_item(lone, known.index).parts
         if len(read) != 1 or type(read[0][1]) not in STREAMED:
             return  # told as a whole when its item is done

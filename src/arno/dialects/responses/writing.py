@@ -97,7 +97,7 @@ def _same(one: Item | None, other: Item | None) -> bool:
 
 
 def _joins_message(parts: Sequence[Part], part: Part) -> bool:
-    return parts[-1].signature is None and parts[-1].format == part.format
+    return parts[-1].signature is None
 
 
 def _joins_reasoning(parts: Sequence[Part], part: Part) -> bool:
@@ -110,8 +110,7 @@ def _joins_reasoning(parts: Sequence[Part], part: Part) -> bool:
         return False
     if not is_text(part):
         return part.form is ReasoningForm.SEALED
-    in_order = last.form is ReasoningForm.SUMMARY or part.form is last.form
-    return in_order and part.format == last.format
+    return last.form is ReasoningForm.SUMMARY or part.form is last.form
 
 
 _JOINS: dict[str, Callable[[Sequence[Part], Any], bool]] = {
@@ -226,7 +225,6 @@ def write_item(draft: Draft, saying: Saying) -> tuple[Document, list[Loss]]:
 def _write_message(draft: Draft, document: Document, saying: Saying) -> list[Loss]:
     if not draft.native:
         document["role"] = "assistant"
-    _write_format(draft, document)
     first = draft.parts[0]
     if item_note(first, "content") == "text" and isinstance(first, TextPart):
         document["content"] = first.text
@@ -246,16 +244,12 @@ def _write_message(draft: Draft, document: Document, saying: Saying) -> list[Los
     return losses
 
 
-def _write_format(draft: Draft, document: Document) -> None:
-    """Who can read the proofs in an item of another wire: a member of the gateway contract."""
-    if not draft.native and draft.parts[0].format is not None:
-        document["format"] = draft.parts[0].format
-
-
 def _write_signature(draft: Draft, document: Document) -> None:
+    """The proof of something that is no reasoning, where streams tell it; `tag_behind` says the
+    same where clients that drop members they do not know send it back."""
     last = draft.parts[-1]
     if last.signature is not None and "member" in signed_in(last):
-        document["signature"] = last.signature
+        document["signature"] = Artefact(signature=last.signature, format=last.format).write()
 
 
 def signed_in(part: Part) -> tuple[str, ...]:
@@ -280,18 +274,25 @@ def write_tag(sealed: str, id_: str | None) -> Document:
     return {**known, "type": REASONING, "summary": [], "encrypted_content": sealed}
 
 
+def has_entry(part: ReasoningPart, number: int) -> bool:
+    """True if a part has an entry of its own; a proof that stands alone in its item has none.
+
+    number: its place among the parts of the item.
+    """
+    return is_text(part) and (bool(part.text) or part.signature is None or number > 0)
+
+
 def _write_reasoning(draft: Draft, document: Document, saying: Saying) -> list[Loss]:
     texts: dict[str, list[Json]] = {"summary": [], "content": []}
     sealed: str | None = None
     if not draft.native:
         document["summary"] = []
-        _write_reasoning_format(draft, document)
-    for part in draft.parts:
+    for number, part in enumerate(draft.parts):
         if not isinstance(part, ReasoningPart):
             continue
         if part.sealed is not None or _unsaid(part, document) is not None:
             sealed = written(part, text(document.get("format")))
-        if is_text(part) and (part.text or part.signature is None):
+        if has_entry(part, number):
             member = "summary" if part.form is ReasoningForm.SUMMARY else "content"
             texts[member].append(_write_text(part, TEXTS[member][0]))
     document.update({member: entries for member, entries in texts.items() if entries})
@@ -303,12 +304,6 @@ def _write_reasoning(draft: Draft, document: Document, saying: Saying) -> list[L
 def _unsaid(part: ReasoningPart, document: Document) -> str | None:
     """A signature that no member of the item says already."""
     return None if document.get("signature") == part.signature else part.signature
-
-
-def _write_reasoning_format(draft: Draft, document: Document) -> None:
-    first = draft.parts[0]
-    if isinstance(first, ReasoningPart) and is_text(first):
-        _write_format(draft, document)
 
 
 def _write_text(part: ReasoningPart, type_: str) -> Document:
@@ -323,7 +318,6 @@ def _write_image(draft: Draft, document: Document, saying: Saying) -> list[Loss]
     document["result"] = part.data
     if not draft.native and part.media_type is not None:
         document["output_format"] = part.media_type.removeprefix("image/")
-    _write_format(draft, document)
     _write_signature(draft, document)
     return []
 
@@ -350,7 +344,6 @@ def _write_asked(
         document["name"] = part.name
     if part.namespace is not None and draft.kind in ASKED:
         document["namespace"] = part.namespace
-    _write_format(draft, document)
     if call.is_text:
         if part.arguments or call.arguments not in document:
             document[call.arguments] = part.arguments
