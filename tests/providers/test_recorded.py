@@ -65,6 +65,8 @@ NOT_LET_IN = {
     # The recorded upstream refused it too.
     "envoy/tests/internal/testopenai/cassettes/chat-bad-request.yaml#0": "max_tokens",
 }
+UNDERCOUNTED = {"vercel": 6}
+"""Answers whose total is told without the reasoning (the gateway in between, over Gemini)."""
 REFUSED = {"openai": ("invalid_request", 400), "openrouter": ("rate_limit_exceeded", 429)}
 
 GOOD = {case.id for case in answers() + streams()}
@@ -173,13 +175,22 @@ def test_a_client_reads_of_a_whole_answer_what_was_recorded(slug):
 
 @ROWS
 def test_what_went_in_and_came_out_is_the_total_that_the_upstream_tells(slug):
-    """Whatever its convention: reasoning beside the completion or in it."""
+    """Whatever its convention: reasoning beside the completion or in it.
+
+    Where a total is too small to hold both, it leaves the reasoning out: that is counted here.
+    """
+    beside = 0
     for case in good(slug, stream=True) + good(slug, stream=False):
         usage = passed(slug, case).exchange.seen.usage
         if usage is None:
             assert "stream_options" not in case.request, case.id
         else:
-            assert usage.input + usage.output == usage.raw["chat"]["total_tokens"], case.id
+            told, ours = usage.raw["chat"], usage.input + usage.output
+            if ours != told["total_tokens"]:
+                assert usage.reasoning > told["completion_tokens"], case.id
+                assert ours == told["total_tokens"] + usage.reasoning, case.id
+                beside += 1
+    assert beside == UNDERCOUNTED.get(slug, 0)
 
 
 @ROWS
