@@ -7,7 +7,7 @@ import pytest
 
 from arno.canon.failure import RequestError
 from arno.dialects.base import Envelope
-from arno.dialects.chat.request import ROUTING
+from arno.dialects.bodies import ROUTING
 from arno.wire import json
 from tests.laws.harness import CHAT
 

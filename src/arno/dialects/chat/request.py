@@ -13,7 +13,15 @@ import msgspec
 
 from arno.canon.ext import Json, Loss, is_empty
 from arno.canon.failure import RequestError
-from arno.canon.parts import Executor, Part, TextPart, ToolCallPart, ToolResultPart
+from arno.canon.parts import (
+    CacheHint,
+    Executor,
+    MediaPart,
+    Part,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 from arno.canon.request import Message, Output, Reasoning, Request, Role, Sampling
 from arno.dialects.bodies import ROUTING
 from arno.dialects.chat.content import (
@@ -374,7 +382,11 @@ def _encode_result(
     if part.name is not None and is_native(message.ext):
         document["name"] = part.name
     losses = foreign(part.ext, DIALECT, where)
-    content, lost_content = encode_content(_result_parts(part, where))
+    parts = _result_parts(part)
+    if part.cache is not None and not _mark_last(parts, part.cache):
+        losses.append(Loss(f"{where}/cache", "dropped", "an empty chat result holds no breakpoint"))
+    placed: list[Placed] = [(f"{where}/parts/{number}", p) for number, p in enumerate(parts)]
+    content, lost_content = encode_content(placed)
     losses.extend(lost_content)
     if content is not None or "content" not in document:
         document["content"] = "" if content is None else content
@@ -383,15 +395,16 @@ def _encode_result(
     return document, losses
 
 
-def _result_parts(part: ToolResultPart, where: str) -> list[Placed]:
-    """A result that is a document and no parts is told as its JSON text.
+def _result_parts(part: ToolResultPart) -> list[Part]:
+    """A result that is a document and no parts is told as its JSON text."""
+    if part.parts or part.value is None:
+        return list(part.parts)
+    return [TextPart(text=json.dumps(part.value).decode())]
 
-    A breakpoint behind the result stands on its last text.
-    """
-    parts: list[Part] = list(part.parts)
-    if not parts and part.value is not None:
-        parts = [TextPart(text=json.dumps(part.value).decode())]
-    if part.cache is not None:
-        last = parts.pop() if parts and isinstance(parts[-1], TextPart) else TextPart()
-        parts.append(msgspec.structs.replace(last, cache=last.cache or part.cache))
-    return [(f"{where}/parts/{number}", each) for number, each in enumerate(parts)]
+
+def _mark_last(parts: list[Part], hint: CacheHint) -> bool:
+    """Puts a breakpoint behind the last part; False if there is none that holds it."""
+    if not parts or not isinstance(parts[-1], TextPart | MediaPart):
+        return False
+    parts[-1] = msgspec.structs.replace(parts[-1], cache=parts[-1].cache or hint)
+    return True

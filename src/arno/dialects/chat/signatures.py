@@ -72,8 +72,8 @@ def _sign(parts: list[Part], detail: ReasoningPart, at: int) -> bool:
 
 
 def _signed(part: Part, detail: ReasoningPart, at: int) -> Part:
-    """`part` with the signature, noting the detail's place and residue."""
-    kept = {**part.ext.get(DIALECT, {}), "@" + DETAIL: (at, detail.ext)}
+    """`part` with the signature, noting the detail's place, id and residue."""
+    kept = {**part.ext.get(DIALECT, {}), "@" + DETAIL: (at, detail.id, detail.ext)}
     return msgspec.structs.replace(
         part, signature=detail.sealed, format=detail.format, ext=keep(kept)
     )
@@ -145,12 +145,12 @@ _SIGNERS: dict[str, Callable[..., bool]] = {
 
 def detail_of(part: Part, detail_id: str, index: int) -> tuple[int | None, Document]:
     """The detail that tells the signature of `part`, and its place among details if it had one."""
-    at, ext = note(part.ext, DETAIL) or (None, {})
+    at, known_id, ext = note(part.ext, DETAIL) or (None, None, {})
     told = ReasoningPart(
         form=ReasoningForm.SEALED,
         sealed=part.signature,
         format=part.format,
-        id=detail_id,
+        id=known_id or detail_id,
         ext=ext,
     )
     return at, encode_detail(told, index)
