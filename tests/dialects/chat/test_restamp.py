@@ -8,6 +8,7 @@ import pytest
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
+from arno.canon.ext import Loss
 from arno.canon.response import Response
 from arno.canon.usage import Usage
 from arno.dialects.base import Pricer, Stamp
@@ -386,3 +387,37 @@ def test_clients_read_the_contracts_words_only(word: str) -> None:
     answer: Any = json.loads(restamped_whole(whole({"content": "a"}, word), STAMP, no_price))
     for choice in (streamed["choices"][0], answer["choices"][0]):
         assert (choice["finish_reason"], choice["native_finish_reason"]) == (expected, word)
+
+
+LOSSES = (Loss("/stop", "dropped", "no place"), Loss("/stop", "dropped", "no place"))
+TOLD = [{"path": "/stop", "action": "dropped", "why": "no place"}]
+LOSSY = Stamp(id="gen-1", losses=LOSSES)
+
+
+@pytest.mark.parametrize("include_usage", [True, False])
+@pytest.mark.parametrize("place", PLACES)
+def test_losses_stand_in_the_usage_of_a_stream_once(place: str, include_usage: bool) -> None:
+    body = stream(delta(content="a"), *PLACES[place])
+    said = documents_of(restamped(body, LOSSY, include_usage=include_usage))
+    assert [d["usage"]["losses"] for d in said if d.get("usage")] == [TOLD]
+
+
+@pytest.mark.parametrize("content", ["a", [{"type": "text", "text": "a"}]])
+@pytest.mark.parametrize("cost", [None, "0.5"])
+def test_losses_stand_in_the_usage_of_a_whole_answer(content: Any, cost: str | None) -> None:
+    """Whether the answer is only glanced at or decoded."""
+    body = whole({"content": content}, usage=USAGE)
+    glanced = CHAT.glance(body)
+    said = restamped_whole(body, LOSSY, lambda usage, served_by: cost)
+    if glanced is not None:
+        quickly = CHAT.restamp_glanced(glanced, LOSSY, lambda usage, served_by: cost)
+        assert json.equal(json.loads(quickly), json.loads(said))
+    document: Any = json.loads(said)
+    assert document["usage"]["losses"] == TOLD
+    assert (glanced is None) is isinstance(content, list)
+
+
+def test_no_usage_is_made_up_to_hold_losses() -> None:
+    body = stream(delta(content="a"), delta("stop"))
+    assert not any("usage" in d for d in documents_of(restamped(body, LOSSY)))
+    assert b"usage" not in restamped_whole(whole({"content": "a"}), LOSSY, no_price)
