@@ -213,3 +213,22 @@ def golden(client: str, target: str) -> Any:
     """What the upstream reads of the request with every field that it does not refuse."""
     union = without(client, target, document(client), Disposition.REFUSED)
     return json.loads(told(client, target, union)[0])
+
+
+def neutral(client: str, name: str, value: Any) -> dict[str, Any]:
+    """The request of one field, with a value that asks for nothing."""
+    request = json.loads(json.dumps(alone(client, name)))
+    replace(request, name.split("."), value)
+    return request
+
+
+def replace(value: Any, pieces: list[str], new: Any) -> None:
+    key = pieces[0].removesuffix("[]")
+    if not isinstance(value, dict) or key not in value:
+        return
+    if len(pieces) == 1:
+        value[key] = new
+        return
+    inner = value[key]
+    for each in inner if isinstance(inner, list) else [inner]:
+        replace(each, pieces[1:], new)

@@ -23,6 +23,7 @@ from tests.laws.parameters import (
     expected,
     golden,
     minimal,
+    neutral,
     place,
     refused,
     told,
@@ -76,6 +77,23 @@ def test_a_minimal_request_loses_nothing(client, target):
 @pytest.mark.parametrize(("client", "target", "name"), ALONE)
 def test_each_field_alone(client, target, name):
     check(client, target, alone(client, name))
+
+
+NEUTRAL = [
+    (client, target, name, value)
+    for client, target, name in ALONE
+    for value in table(client)[name].neutral
+    # The word for a schema needs one beside it, as in the request with all fields.
+    if client != target and value != "json_schema"
+]
+
+
+@pytest.mark.parametrize(("client", "target", "name", "value"), NEUTRAL)
+def test_a_value_that_asks_for_nothing_loses_nothing(client, target, name, value):
+    """`n: 1`, `store: false` and their like are neither refused nor told as lost."""
+    request = neutral(client, name, value)
+    _, losses = told(client, target, request)
+    assert place(client, name) not in places(client, losses, "dropped", "approximated", "renamed")
 
 
 @pytest.mark.parametrize(("client", "target"), PAIRS)

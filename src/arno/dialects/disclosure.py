@@ -40,7 +40,8 @@ def foreign(ext: Ext, dialect: str, path: str) -> list[Loss]:
     """One Loss for each member that other dialects kept in `ext` and `dialect` cannot write.
 
     path: where the value with this `ext` stands in the canonical request. Members that carry
-    nothing (empty ones, and objects of empty ones) are no loss, nor are a dialect's notes.
+    nothing (empty ones, switches that are off, and objects of those) are no loss, nor are notes
+    of a dialect.
     """
     losses: list[Loss] = []
     for name, residue in ext.items():
@@ -63,7 +64,12 @@ def _told(residue: Mapping[str, Json], path: str, why: str) -> list[Loss]:
 
 
 def _says_nothing(value: Json) -> bool:
-    return is_empty(value) or (isinstance(value, dict) and all(map(_says_nothing, value.values())))
+    """True for empty values, and for a switch that is off: a wire without it has it off as well."""
+    return (
+        value is False
+        or is_empty(value)
+        or (isinstance(value, dict) and all(map(_says_nothing, value.values())))
+    )
 
 
 def _pointer(key: str) -> str:

@@ -61,6 +61,10 @@ class _Thinking(msgspec.Struct):
     display: str | None = None
 
 
+DISPLAYS = {"omitted": True, "summarized": False}
+"""Words of `display`, and whether thoughts stay out of the answer."""
+
+
 def decode_reasoning(residue: Document, fields: dict[str, Any]) -> None:
     """`thinking` and the effort; what no canonical field carries stays in the reasoning's ext."""
     thinking, config = residue.get("thinking"), residue.get("output_config")
@@ -76,14 +80,14 @@ def decode_reasoning(residue: Document, fields: dict[str, Any]) -> None:
         message, _, path = str(error).partition(" - at `$")
         raise RequestError(message, f"thinking{path.strip('`')}") from error
     values, rest = take(thinking, "type", "budget_tokens", "display")
-    if known.display is not None and known.display != "omitted":
+    if known.display is not None and known.display not in DISPLAYS:
         rest["display"] = values["display"]
     del residue["thinking"]
     fields["reasoning"] = Reasoning(
         effort=effort if isinstance(effort, str) and effort else None,
         budget=known.budget_tokens,
         enabled=known.type != "disabled",
-        exclude=True if known.display == "omitted" else None,
+        exclude=DISPLAYS.get(known.display or ""),
         ext=keep({**rest, "@type": known.type}),
     )
 
@@ -128,12 +132,18 @@ def encode_reasoning(request: Request, *, begun: bool) -> Thought:
     if budget is None:
         return _limited(request, {}, limit, losses)
     thinking: Document = {"type": "enabled", "budget_tokens": budget}
-    if reasoning.exclude:
-        thinking["display"] = "omitted"
+    _show(reasoning, thinking)
     members: Document = {"thinking": thinking}
     if reasoning.effort is not None and reasoning.budget is not None:
         members["output_config"] = {"effort": _word(reasoning.effort, losses)}
     return _limited(request, members, limit, losses)
+
+
+def _show(reasoning: Reasoning, thinking: Document) -> None:
+    """Say whether thoughts are shown, where the request says it."""
+    for word, exclude in DISPLAYS.items():
+        if reasoning.exclude is exclude:
+            thinking["display"] = word
 
 
 def _word(effort: str, losses: list[Loss]) -> str:
@@ -151,8 +161,7 @@ def _native(reasoning: Reasoning) -> Document:
         thinking = {"type": type_, **give(reasoning.ext)}
         if reasoning.budget is not None:
             thinking["budget_tokens"] = reasoning.budget
-        if reasoning.exclude:
-            thinking["display"] = "omitted"
+        _show(reasoning, thinking)
         members["thinking"] = thinking
     if reasoning.effort is not None:
         members["output_config"] = {"effort": reasoning.effort}
