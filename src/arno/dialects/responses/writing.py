@@ -145,9 +145,10 @@ def kind_for(part: Part, place: Item | None) -> str | None:
 
 
 def _kind_for_call(part: ToolCallPart) -> str | None:
+    """A call for the client is always told as one it can run, whatever kind of tool it is of."""
     if part.executor is Executor.PROVIDER:
         return None
-    return {"function": FUNCTION_CALL, "custom": CUSTOM_CALL}.get(part.kind)
+    return CUSTOM_CALL if part.kind == "custom" else FUNCTION_CALL
 
 
 def _kind_for_document(part: OpaquePart, place: Item | None) -> str:
