@@ -434,12 +434,16 @@ class CutStreamError(Exception):
     """A stream that ended without a reason; the SDK itself does not say so."""
 
 
+@functools.cache
+def _gemini_client(root, version):
+    """version None: the SDK's own choice, which is "v1"; most users' programs ask for "v1beta"."""
+    options = types.HttpOptions(base_url=root, httpx_client=_http(), api_version=version)
+    return genai.Client(api_key=KEY, http_options=options)
+
+
 def gemini(todo):
     """google-genai, models."""
-    # The SDK's own version is "v1"; what it calls "beta" is what most users' programs ask.
-    version = "v1beta" if todo["stream"] else None
-    options = types.HttpOptions(base_url=todo["root"], httpx_client=_http(), api_version=version)
-    client = genai.Client(api_key=KEY, http_options=options)
+    client = _gemini_client(todo["root"], "v1beta" if todo["stream"] else None)
     config = _gemini_config(todo)
     parts = [types.Part.from_text(text=todo["prompt"])]
     if todo["image"]:

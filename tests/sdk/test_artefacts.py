@@ -36,7 +36,7 @@ def went_on(client, first, second, stream, world):
     if found["turns"][1]["text"] != story.TEXT:
         wrong.append(f"text {found['turns'][1]['text']!r}")
     if "x-arno-loss" not in answer.headers:
-        wrong.append("nothing told")
+        wrong.append(f"nothing told {answer}")
     if stream:
         wrong += grammar.check(SPEAKS[client], answer.body)
     return wrong

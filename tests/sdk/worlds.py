@@ -83,14 +83,13 @@ class Tape:
             if message["type"] == "http.response.start":
                 answer.status = message["status"]
                 answer.headers = {k.decode().lower(): v.decode() for k, v in message["headers"]}
+                # Before the client can know of it.
+                if found := CASE.search(b"".join(heard)):
+                    self.answers[found[1].decode()].append(answer)
             answer.body += message.get("body", b"")
             await send(message)
 
-        try:
-            await self._app(scope, listen, tell)
-        finally:
-            if found := CASE.search(b"".join(heard)):
-                self.answers[found[1].decode()].append(answer)
+        await self._app(scope, listen, tell)
 
 
 @dataclass
