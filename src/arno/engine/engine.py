@@ -284,6 +284,9 @@ class Generation:
         try:
             while not exchange.ended:
                 step = await line.next(self._task)
+                if isinstance(transport, Signing):
+                    # The token may be younger than the attempt.
+                    exchange.secret = transport.secret
                 if not (step.output or step.events):
                     continue
                 if attempt.first_byte is None:
@@ -295,14 +298,14 @@ class Generation:
             line.close()
             attempt.ended = clock.monotonic()
             if exchange.seen.artefacts:
-                engine.origins.learn(exchange.seen.artefacts, candidate.endpoint.slug)
+                engine.origins.learn(exchange.seen.artefacts, candidate.endpoint.family)
         return exchange.seen.failure if not self.delivery.output_sent else None
 
     async def _deliver(self, step: Step, exchange: Exchange, plan: Plan) -> bool:
         """Bring one step to the client; False if the attempt failed before any output."""
         seen = exchange.seen
-        if self.delivery.output_sent and not exchange.ended:
-            # The way of nearly all events.
+        if self.delivery.output_sent and self.delivery.head_sent and not exchange.ended:
+            # The way of nearly all events. Output that an encoder holds back sends no head yet.
             await self.delivery.stream(step.output, ())
             return True
         if seen.failure is not None and not self.delivery.output_sent and not seen.output:

@@ -69,7 +69,7 @@ class Translation:
             # The end user's id is the same each time for an upstream, and not readable.
             user = None if request.user is None else private_id(request.user)
             request = msgspec.structs.replace(request, routing=None, user=user)
-        return without_foreign(request, self._origins, endpoint.slug)
+        return without_foreign(request, self._origins, endpoint.family)
 
     def body_for(self, candidate: Candidate) -> tuple[bytes, tuple[Loss, ...]]:
         """The request as this candidate reads it, and what it does not say of the client's.

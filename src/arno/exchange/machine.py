@@ -104,7 +104,8 @@ class Seen(msgspec.Struct):
 class Exchange:
     """One attempt. dialect: the upstream's; streamed: a stream was asked for; spare: makes the
     writer for a whole answer to that; framing: of the upstream's stream, None as the dialect has
-    it; secret: what the upstream was sent as its key, kept out of what it says of a failure;
+    it; secret: what the upstream was sent as its key, kept out of what it says of a failure (may be
+    set until the head has come, where a request is signed on its way);
     passing: the writer, where nobody asks for the events of a whole answer.
 
     Nothing here refers back to itself, so that an answer of any size is freed when it ends and
@@ -131,7 +132,7 @@ class Exchange:
         self._spare = spare
         self._streamed = streamed
         self._limits = limits
-        self._secret = secret
+        self.secret = secret
         self._headers: Headers = ()
         self._finish_optional = finish_optional
         self._framing = framing or dialect.framing
@@ -226,7 +227,7 @@ class Exchange:
         events: list[Event] = []
         alive = False
         for batch in batches:
-            if self._secret is not None:
+            if self.secret is not None:
                 batch = self._masked(batch)
             if batch.plain:
                 alive = True
@@ -241,12 +242,15 @@ class Exchange:
     def _masked(self, batch: Batch) -> Batch:
         """A batch that ends in a failure, without the key in its frame, document and events."""
         last = batch.events[-1] if batch.events else None
-        if not isinstance(last, StreamError) or self._secret is None:
+        if not isinstance(last, StreamError):
             return batch
-        frame, document = batch.frame, mask_document(batch.document, self._secret)
+        secret = self.secret
+        if secret is None:
+            return batch
+        frame, document = batch.frame, mask_document(batch.document, secret)
         if frame is not None:
-            frame = mask_frame(frame, batch.document, document, self._secret)
-        failure = mask_failure(last.failure, self._secret)
+            frame = mask_frame(frame, batch.document, document, secret)
+        failure = mask_failure(last.failure, secret)
         return msgspec.structs.replace(
             batch,
             frame=frame,
@@ -259,7 +263,7 @@ class Exchange:
         if name is None:
             return None
         name = name[:MAX_NAME]
-        return name if self._secret is None else name.replace(self._secret, MARK)
+        return name if self.secret is None else name.replace(self.secret, MARK)
 
     def _note(self, event: Event) -> bool:
         """Keep what the ledger and the failover rule need; False for a mere sign of life."""

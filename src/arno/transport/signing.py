@@ -98,6 +98,11 @@ class Signing:
             self._signer.refused(signed)
         return response
 
+    @property
+    def secret(self) -> str | None:
+        """What the upstream is shown at present."""
+        return self._signer.secret
+
     async def aclose(self) -> None:
         """Nothing to close: the transport below is its owner's."""
 
