@@ -217,7 +217,7 @@ def golden(client: str, target: str) -> Any:
 
 def neutral(client: str, name: str, value: Any) -> dict[str, Any]:
     """The request of one field, with a value that asks for nothing."""
-    request = json.loads(json.dumps(alone(client, name)))
+    request: Any = json.loads(json.dumps(alone(client, name)))
     replace(request, name.split("."), value)
     return request
 
