@@ -417,13 +417,12 @@ def test_the_grammar_law_notices_a_call_that_is_torn_apart(monkeypatch):
     assert len(grammar.check(encode(events)[0])) > 2
 
 
-def test_calls_of_providers_are_shown_as_the_wire_s_own_or_not_at_all():
-    own = ToolCallPart(call_id="a", name="web_search", executor=Executor.PROVIDER)
-    other = ToolCallPart(call_id="b", name="code_interpreter", executor=Executor.PROVIDER)
-    answer = Response(choices=(Choice(parts=(own, other), reason=FinishReason.STOP),))
+def test_calls_that_another_upstream_ran_are_never_shown_as_calls():
+    """They have no block: the wire's own must be followed by a result that only its own has."""
+    ran = ToolCallPart(call_id="a", name="web_search", executor=Executor.PROVIDER)
+    found = (ran, TextPart(text="x"))
+    answer = Response(choices=(Choice(parts=found, reason=FinishReason.STOP),))
     body, losses = encode(unfold(answer))
-    assert [block["type"] for block, _ in grammar.check(body)] == ["server_tool_use"]
-    assert [(loss.path, loss.action) for loss in losses] == [("/choices/0/parts/1", "dropped")]
-    again = folded(decode(body, MESSAGES.stream_decoder))
-    assert again.choices[0].parts[0].executor is Executor.PROVIDER
-    assert again.choices[0].reason is FinishReason.STOP
+    assert [block["type"] for block, _ in grammar.check(body)] == ["text"]
+    assert [(loss.path, loss.action) for loss in losses] == [("/choices/0/parts/0", "dropped")]
+    assert [b["type"] for b in MESSAGES.encode_response(answer)[0]["content"]] == ["text"]

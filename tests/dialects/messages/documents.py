@@ -2,9 +2,12 @@
 
 from typing import Any
 
+import pytest
+
 from arno.canon.events import Event
-from arno.canon.parts import TextPart
-from arno.canon.request import Message, Request, Role
+from arno.canon.failure import RequestError
+from arno.canon.parts import ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from arno.canon.request import Message, Request, Role, Tool
 from arno.dialects import DIALECTS
 from arno.dialects.base import Stamp
 from arno.wire import encode_sse, json
@@ -103,3 +106,28 @@ def _message(role: Role, parts: tuple[Any, ...]) -> Message:
         role=role,
         parts=tuple(TextPart(text=part) if isinstance(part, str) else part for part in parts),
     )
+
+
+SCHEMA: Document = {"type": "object", "properties": {"x": {"type": "integer"}}}
+ADD = Tool(name="add", parameters=SCHEMA)
+SIGNED = ReasoningPart(text="Hm", signature="sig", format="anthropic-claude-v1")
+OWN = "anthropic-claude-v1"
+
+
+def refused(*messages: Message, **fields: Any) -> str:
+    """The place that the request is refused for."""
+    with pytest.raises(RequestError) as caught:
+        said(*messages, **fields)
+    return caught.value.path
+
+
+def result(call_id: str, *parts: Any, **fields: Any) -> Message:
+    """A tool's message."""
+    content = tuple(TextPart(text=part) if isinstance(part, str) else part for part in parts)
+    part = ToolResultPart(call_id=call_id, parts=content, **fields)
+    return Message(role=Role.TOOL, parts=(part,))
+
+
+def calls(*ids: str) -> Message:
+    """An assistant's turn that calls one tool after the other."""
+    return assistant(*(ToolCallPart(call_id=id_, name="add", arguments="{}") for id_ in ids))

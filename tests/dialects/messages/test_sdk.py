@@ -1,5 +1,7 @@
 """The official SDK reads our streams, answers and failures (codec level, no sockets)."""
 
+from typing import Any
+
 import anthropic
 import httpx2
 import pytest
@@ -49,7 +51,7 @@ def ask(body: bytes, media_type: str = "application/json", status: int = 200):
         return api.messages.create(model="m", max_tokens=9, messages=TURN)
 
 
-TURN = [{"role": "user", "content": "Hi"}]
+TURN: Any = [{"role": "user", "content": "Hi"}]
 
 
 def stream(body: bytes):

@@ -30,7 +30,6 @@ from arno.dialects.messages.media import KINDS, decode_media
 from arno.dialects.messages.residue import (
     DIALECT,
     FORMAT,
-    Document,
     all_text,
     keep,
     note,
@@ -49,19 +48,6 @@ CALLS: dict[str, Executor] = {
 RESULT = "tool_result"
 SERVER_RESULT = "_tool_result"
 """How the types of results end that the upstream made itself; what stands before is the tool."""
-
-SERVER_TOOLS = frozenset(
-    {
-        "web_search",
-        "web_fetch",
-        "code_execution",
-        "bash_code_execution",
-        "text_editor_code_execution",
-        "tool_search_tool_regex",
-        "tool_search_tool_bm25",
-    }
-)
-"""Tools that an upstream of this dialect runs, as `server_tool_use` names them."""
 
 
 class _Input(msgspec.Struct, gc=False):
@@ -262,20 +248,3 @@ def type_of(part: ToolCallPart | ToolResultPart) -> str | None:
 def is_call_of(document: Json) -> bool:
     """True for a document of this dialect that should have been a call for the client to run."""
     return isinstance(document, Mapping) and document.get("type") == "tool_use"
-
-
-__all__ = [
-    "CALLS",
-    "RESULT",
-    "SERVER_TOOLS",
-    "Document",
-    "decode_block",
-    "decode_blocks",
-    "decode_content",
-    "decode_result",
-    "inputs_of_answer",
-    "inputs_of_request",
-    "is_call_of",
-    "tagged_signature",
-    "type_of",
-]

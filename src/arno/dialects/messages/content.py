@@ -29,7 +29,7 @@ from arno.canon.parts import (
 from arno.dialects.arguments import to_object
 from arno.dialects.disclosure import foreign
 from arno.dialects.messages.artefacts import SIGNATURE, tag_of, written
-from arno.dialects.messages.blocks import RESULT, SERVER_TOOLS, type_of
+from arno.dialects.messages.blocks import RESULT, type_of
 from arno.dialects.messages.citations import encode_citations
 from arno.dialects.messages.media import encode_media
 from arno.dialects.messages.residue import (
@@ -161,7 +161,7 @@ def _may_go_back(part: ReasoningPart) -> bool:
 
 
 def _call(part: ToolCallPart, path: str, to_client: bool) -> Blocks:
-    type_ = call_type(part, to_client=to_client)
+    type_ = call_type(part)
     if type_ is None:
         why = f"a call of {part.name} that another upstream ran has no block here"
         return [], [Loss(path, "dropped", why)]
@@ -192,16 +192,14 @@ _NO_OBJECT = "arguments that are no JSON object are wrapped into one"
 _TOO_LONG = "an id that is too long for the wire is replaced by its digest"
 
 
-def call_type(part: ToolCallPart, *, to_client: bool) -> str | None:
+def call_type(part: ToolCallPart) -> str | None:
     """The type of the block for a call, None for a foreign one that its own upstream ran.
 
-    Such a call has a form here if the tool is one that upstreams of this dialect run too; an
-    upstream is not told of it, since the result that must follow is none of its own.
+    The wire has a block for those of its own upstreams, which must be followed by a result that
+    only they can make: sent back without one, the next request would be refused.
     """
     own = type_of(part)
-    if own is not None or part.executor is Executor.CLIENT:
-        return own or "tool_use"
-    return "server_tool_use" if to_client and part.name in SERVER_TOOLS else None
+    return "tool_use" if own is None and part.executor is Executor.CLIENT else own
 
 
 def _result(part: ToolResultPart, path: str, to_client: bool) -> Blocks:
@@ -216,7 +214,7 @@ def _result(part: ToolResultPart, path: str, to_client: bool) -> Blocks:
     }
     losses: list[Loss] = []
     if own is not None:
-        if part.value is not None or "content" not in document:
+        if part.value is not None:
             document["content"] = part.value
     else:
         losses = _write_content(document, part, path, to_client)
