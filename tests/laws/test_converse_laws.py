@@ -28,7 +28,7 @@ from tests.laws.converse_values import requests, responses, usages
 from tests.laws.harness import bare, checked, failed, folded
 from tests.wire.streams import cut_at
 
-quick = settings(max_examples=100)
+quick = settings(max_examples=60)
 
 
 def said(value: Any) -> Any:

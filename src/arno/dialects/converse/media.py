@@ -138,9 +138,10 @@ def _decode_source(source: Mapping[str, Json], residue: Document) -> tuple[str |
     if kind == "text" and isinstance(value, str) and value:
         residue["@source"] = "text"
         return base64.b64encode(value.encode()).decode(), None
-    if kind == "s3Location" and isinstance(value, Mapping) and text(value.get("uri")):
+    uri = text(value.get("uri")) if isinstance(value, Mapping) else None
+    if kind == "s3Location" and uri is not None and uri.startswith(S3):
         residue["@s3"] = {k: v for k, v in value.items() if k != "uri"}
-        return None, text(value["uri"])
+        return None, uri
     return None, None
 
 

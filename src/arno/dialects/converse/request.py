@@ -32,6 +32,7 @@ from arno.dialects.converse.residue import (
     merge,
     note,
     take,
+    text,
 )
 from arno.dialects.converse.tools import decode_tools, encode_tools
 from arno.dialects.converse.turns import (
@@ -164,15 +165,15 @@ def _output(residue: Document, fields: dict[str, Any]) -> None:
     if format_["type"] != "json_schema" or not isinstance(inner, Mapping) or len(structure) != 1:
         return
     values, rest = take(inner, "schema", "name")
-    text = values.get("schema")
+    told = values.get("schema")
     try:
-        schema = json.loads(text) if isinstance(text, str) else None
+        schema = json.loads(told) if isinstance(told, str) else None
     except MalformedJSON:
         schema = None
     if schema is None or not isinstance(values.get("name", ""), str):
         return
-    if json.dumps(schema).decode() != text:
-        rest["@schema"] = text
+    if json.dumps(schema).decode() != told:
+        rest["@schema"] = told
     fields["output"] = Output("schema", schema, values.get("name"), ext=keep(rest))
     _leave(residue, "outputConfig", {k: v for k, v in config.items() if k != "textFormat"})
 
@@ -188,7 +189,7 @@ def _leave(residue: Document, member: str, rest: Document) -> None:
 def _reasoning(residue: Document, fields: dict[str, Any]) -> None:
     found: dict[str, Any] = {}
     config = residue.get("outputConfig")
-    if isinstance(config, Mapping) and config.get("effort") in EFFORTS:
+    if isinstance(config, Mapping) and text(config.get("effort")) in EFFORTS:
         found["effort"] = config["effort"]
         _leave(residue, "outputConfig", {k: v for k, v in config.items() if k != "effort"})
     extra = residue.get(MODEL_FIELDS)
@@ -282,8 +283,8 @@ def _encode_output(request: Request, document: Document, writing: Writing) -> No
     if output.kind != "schema" or output.schema is None:
         raise RequestError("the wire promises JSON of a given schema only", "/output/kind")
     writing.losses += foreign(output.ext, DIALECT, "/output")
-    text = note(output.ext, "schema") or json.dumps(output.schema).decode()
-    inner: Document = {**give(output.ext), "schema": text}
+    told = note(output.ext, "schema") or json.dumps(output.schema).decode()
+    inner: Document = {**give(output.ext), "schema": told}
     if output.name is not None:
         inner["name"] = output.name
     format_ = {"type": "json_schema", "structure": {"jsonSchema": inner}}
