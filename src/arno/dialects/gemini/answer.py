@@ -22,7 +22,7 @@ from arno.dialects.gemini import documents
 from arno.dialects.gemini.citations import CITATIONS, GROUNDING, Grounding
 from arno.dialects.gemini.failures import decode_error
 from arno.dialects.gemini.ids import AnswerIds
-from arno.dialects.gemini.merging import Merged, split
+from arno.dialects.gemini.merging import Merged, is_plain_thought, split
 from arno.dialects.gemini.part_encode import Told, encode_part
 from arno.dialects.gemini.parts import decode_part
 from arno.dialects.gemini.reasons import canonical_reason, wire_reason
@@ -36,6 +36,7 @@ from arno.dialects.gemini.residue import (
     take,
     text,
 )
+from arno.dialects.gemini.signatures import Tag, write
 from arno.dialects.gemini.usage import decode_usage, encode_usage
 from arno.dialects.text import clean
 from arno.wire.errors import MalformedJSON
@@ -198,10 +199,11 @@ def _encode_choice(choice: Choice, response_id: str | None, losses: list[Loss]) 
         told = Told(f"/choices/{choice.index}/parts/{number}", to_client=True)
         if isinstance(part, TextPart) and part.annotations and grounding is not None:
             _ground(part, grounding, len(parts), told)
+        apart = number > 0 and _must_part(choice.parts[number - 1], part)
         for piece in split(part):
             wire = encode_part(piece, told, with_id=not _is_bare(piece, ids))
             if wire is not None:
-                parts.append(wire)
+                parts.append({**wire, "thoughtSignature": write(Tag())} if apart else wire)
         losses += told.losses
     if grounding is not None and grounding.document is not None:
         document[GROUNDING] = grounding.document
@@ -214,6 +216,12 @@ def _encode_choice(choice: Choice, response_id: str | None, losses: list[Loss]) 
     if not native:
         document["index"] = choice.index
     return document
+
+
+def _must_part(first: Part, second: Part) -> bool:
+    """True for thoughts of another wire that a reader of this one would take for one."""
+    plain = is_plain_thought(first) and is_plain_thought(second)
+    return plain and bool(note(second.ext, "tagged") or not is_native(second.ext))
 
 
 def _ground(part: TextPart, grounding: Grounding, place: int, told: Told) -> None:

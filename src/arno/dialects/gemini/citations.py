@@ -30,6 +30,11 @@ class Segment(msgspec.Struct, frozen=True):
     part: int = 0
     said: str | None = None
 
+    @property
+    def is_bare(self) -> bool:
+        """True if only the part is named."""
+        return self.end is None and not self.start and self.said is None
+
 
 class Citation(msgspec.Struct, frozen=True):
     """One source of one segment; segment None: of the text as a whole."""
@@ -141,6 +146,8 @@ class Grounding:
         start, end = integer(source.get("start_index")), integer(source.get("end_index"))
         if start is not None and end is not None and 0 <= start <= end <= len(whole):
             support["segment"] = _wire_segment(text_before, whole, start, end, part)
+        elif part:
+            support["segment"] = {"partIndex": part}
         support["groundingChunkIndices"] = [self._chunk(source)]
         self._supports.append(support)
         return True

@@ -14,7 +14,11 @@ import msgspec
 from arno.canon.ext import Json
 from arno.canon.parts import Part, ReasoningForm, ReasoningPart, RefusalPart, TextPart
 from arno.dialects.gemini.citations import Citation, citations_of, place
+from arno.dialects.gemini.parts import TAGGED
 from arno.dialects.gemini.residue import is_native, keep, note, residue_of
+
+WORDS = (TextPart, ReasoningPart, RefusalPart)
+"""Parts that go on piece by piece."""
 
 
 class Merged:
@@ -56,8 +60,9 @@ class Merged:
         """The part whose text is cited, and the annotation: where the wire says, else anywhere."""
         texts = [n for n, part in enumerate(self.parts) if isinstance(part, TextPart)]
         segment = citation.segment
-        if segment is None:
-            return (texts[-1], citation.annotation()) if texts else None
+        if segment is None or segment.is_bare:
+            number = self._part_at(0 if segment is None else segment.part, texts)
+            return None if number is None else (number, citation.annotation())
         if segment.part < len(self.places):
             number, before = self.places[segment.part]
             found = place(segment, _text(self.parts[number])[before:]) if number in texts else None
@@ -69,35 +74,42 @@ class Merged:
                 return number, citation.annotation(*found)
         return None
 
+    def _part_at(self, wire: int, texts: list[int]) -> int | None:
+        """The text that a wire part went to, else the last one."""
+        number = self.places[wire][0] if wire < len(self.places) else -1
+        return number if number in texts else next(reversed(texts), None)
+
 
 def may_join(first: Part, second: Part) -> bool:
     """True if `second` only goes on with the text of `first`."""
-    if type(first) is not type(second) or not isinstance(
-        second, TextPart | ReasoningPart | RefusalPart
-    ):
+    if type(first) is not type(second) or not isinstance(second, WORDS):
         return False
-    if first.signature != second.signature or not (_is_plain(first) and _is_plain(second)):
+    if (first.signature, first.format) != (second.signature, second.format):
         return False
     if isinstance(first, ReasoningPart) and isinstance(second, ReasoningPart):
-        return _is_only_text(first) and _is_only_text(second)
-    return True
+        plain = is_plain_thought(first) and is_plain_thought(second)
+        return plain and not residue_of(first.ext) and not residue_of(second.ext)
+    return _is_plain(first) and _is_plain(second)
 
 
-def _is_only_text(part: ReasoningPart) -> bool:
-    return part.form is ReasoningForm.FULL and part.sealed is None and part.id is None
+def is_plain_thought(part: Part) -> bool:
+    """True for a thought without any artefact, as this dialect's models tell most of them."""
+    if not isinstance(part, ReasoningPart) or part.form is not ReasoningForm.FULL:
+        return False
+    return not (part.signature or part.sealed or part.id or part.format)
 
 
 def _is_plain(part: Part) -> bool:
-    """True if nothing is kept of the wire part but what its text says."""
-    return not residue_of(part.ext)
+    """True if nothing is kept of the wire part but what its text and its tag say."""
+    return residue_of(part.ext).keys() <= {TAGGED}
 
 
 def _text(part: Part) -> str:
-    return part.text if isinstance(part, TextPart | ReasoningPart | RefusalPart) else ""
+    return part.text if isinstance(part, WORDS) else ""
 
 
 def _joined(part: Part, run: list[str]) -> Part:
-    if len(run) == 1 or not isinstance(part, TextPart | ReasoningPart | RefusalPart):
+    if len(run) == 1 or not isinstance(part, WORDS):
         return part
     pieces = tuple(map(len, run))
     ext = keep({"@pieces": pieces}) if is_native(part.ext) else part.ext
@@ -107,7 +119,7 @@ def _joined(part: Part, run: list[str]) -> Part:
 def split(part: Part) -> list[Part]:
     """The wire's pieces of a part that was joined."""
     pieces = note(part.ext, "pieces")
-    if pieces is None or not isinstance(part, TextPart | ReasoningPart | RefusalPart):
+    if pieces is None or not isinstance(part, WORDS):
         return [part]
     if sum(pieces) != len(part.text):
         return [part]

@@ -45,6 +45,8 @@ CODE = "code_execution"
 """The name of calls and results of the code that the provider ran."""
 PROVIDER_KIND = "provider"
 
+TAGGED = "@tagged"
+"""The note of a part that carries a tag: it begins a part of its own."""
 BESIDE = ("thought", "thoughtSignature")
 
 
@@ -71,9 +73,11 @@ def decode_part(wire: Json, ids: Ids) -> Part:
     member = next((name for name in _DECODERS if name in members), None)
     signature = members.pop("thoughtSignature", None)
     proof = signatures.read(signature)
+    if proof.tagged:
+        members[TAGGED] = True
     if proof is signatures.NONE and signature is not None:
         members["thoughtSignature"] = signature
-    if member is None and proof.tag.signature and not members.keys() - {SNAKE}:
+    if member is None and proof.tag.signature and not members.keys() - {SNAKE, TAGGED}:
         member = "text"
         members |= {"text": "", "@bare": True}
     part = None

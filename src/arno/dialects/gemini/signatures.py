@@ -119,16 +119,20 @@ def own_signature(part: Part) -> str | None:
     return note(part.ext, "signature") or part.signature
 
 
+def tag_of(part: Part) -> Tag:
+    """Everything of a part that only a tag can say."""
+    if isinstance(part, RefusalPart):
+        return Tag(format=part.format, signature=part.signature, refusal=True)
+    if isinstance(part, ReasoningPart):
+        return Tag(part.form, part.id, part.format, part.signature, part.sealed)
+    if part.signature is not None:
+        return Tag(format=part.format, signature=part.signature)
+    return Tag()
+
+
 def for_client(part: Part) -> str | None:
     """What stands as `thoughtSignature` of a part in an answer, None for nothing."""
-    if isinstance(part, RefusalPart):
-        tag = Tag(format=part.format, signature=part.signature, refusal=True)
-    elif isinstance(part, ReasoningPart):
-        tag = Tag(part.form, part.id, part.format, part.signature, part.sealed)
-    elif part.signature is not None:
-        tag = Tag(format=part.format, signature=part.signature)
-    else:
-        tag = Tag()
+    tag = tag_of(part)
     if tag == Tag() or (is_own(part) and tag == Tag(format=tag.format, signature=part.signature)):
         return own_signature(part) if part.signature else None
     return write(tag)

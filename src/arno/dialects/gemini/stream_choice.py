@@ -85,14 +85,17 @@ class Choice:
         self._numbers = numbers
         self._pieces: list[str] = []
         self._length = 0
-        self._cited: set[bytes] = set()
+        self._cited: set[tuple[int, bytes]] = set()
 
     def go_on(self, text: str, *, thought: bool) -> PartDelta | None:
         """More of the open text, None if it is not that simple."""
         part = self.part
-        if self.open is None or part is None or not text or part.signature is not None:
+        if self.open is None or not text or part is None or part.signature is not None:
             return None
-        if isinstance(part, RefusalPart) or isinstance(part, ReasoningPart) is not thought:
+        if thought:
+            if not isinstance(part, ReasoningPart) or part.sealed is not None:
+                return None
+        elif not isinstance(part, TextPart):
             return None
         if not thought:
             self._collect(text)
@@ -110,7 +113,7 @@ class Choice:
             yield from self._whole(piece)
 
     def _text(self, piece: Words, *, tagged: bool) -> Iterator[Event]:
-        says_nothing = not (piece.text or piece.signature or residue_of(piece.ext) or tagged)
+        says_nothing = not (piece.text or piece.signature or residue_of(piece.ext))
         if says_nothing:
             return
         part = self.part
@@ -118,7 +121,7 @@ class Choice:
             yield PartDelta(self._index, Slot.SIGNATURE, piece.signature)
             yield from self.close(piece.format)
             return
-        opens = tagged and not isinstance(piece, RefusalPart)
+        opens = tagged and isinstance(piece, ReasoningPart)
         if opens or part is None or not self._continues(part, piece):
             yield from self.close()
             yield self._start(piece)
@@ -130,7 +133,7 @@ class Choice:
     def _continues(self, part: Part, piece: Words) -> bool:
         """True if the piece goes on with the open part, which a tag may have opened."""
         if isinstance(part, ReasoningPart) and isinstance(piece, ReasoningPart):
-            unsigned = part.signature is None and piece.signature is None
+            unsigned = part.signature is None and part.sealed is None and piece.signature is None
             return unsigned and _is_bare(piece) and not residue_of(piece.ext)
         return may_join(part, piece)
 
@@ -192,14 +195,15 @@ class Choice:
         if not isinstance(self.part, TextPart) or self._length > MOST_CITED:
             return
         whole = ""
-        for citation in citations_of(candidate):
+        for number, citation in enumerate(citations_of(candidate)):
             segment = citation.segment
             whole = whole or "".join(self._pieces)
-            where = None if segment is None else place(segment, whole)
-            if segment is not None and where is None:
+            bare = segment is None or segment.is_bare
+            where = None if segment is None or bare else place(segment, whole)
+            if where is None and not bare:
                 continue
             annotation = citation.annotation(*(where or ()))
-            key = json.canonical(annotation)
+            key = number, json.canonical(annotation)
             if key not in self._cited:
                 self._cited.add(key)
                 yield PartDelta(self._index, Slot.ANNOTATION, annotation)

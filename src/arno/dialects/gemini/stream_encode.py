@@ -27,7 +27,7 @@ from arno.canon.events import (
 )
 from arno.canon.ext import Json, Loss
 from arno.canon.failure import Failure, FailureKind, Stage
-from arno.canon.parts import TextPart
+from arno.canon.parts import ReasoningPart, TextPart
 from arno.canon.usage import Usage
 from arno.dialects.base import Pricer, Stamp
 from arno.dialects.gemini.answer import BLOCKED, FEEDBACK
@@ -59,9 +59,13 @@ TOO_MUCH = Failure(
 
 
 class _Choice:
-    """What of one choice was told. before: the text that an open text goes on with."""
+    """What of one choice was told.
 
-    __slots__ = ("before", "called", "finish", "grounding", "parts", "runs")
+    before: the text that an open text goes on with; runs: it may go on; thinks: a thought was told
+    last, and nothing has closed it.
+    """
+
+    __slots__ = ("before", "called", "finish", "grounding", "parts", "runs", "thinks")
 
     def __init__(self) -> None:
         self.parts = 0
@@ -70,6 +74,7 @@ class _Choice:
         self.grounding = Grounding()
         self.before = ""
         self.runs = False
+        self.thinks = False
 
 
 class GeminiStreamEncoder:
@@ -129,7 +134,7 @@ class GeminiStreamEncoder:
             self._lose(path, "dropped", "a tool that another provider ran has no form here")
             return b""
         if not is_text(part):
-            choice.runs = False
+            choice.runs = choice.thinks = False
             choice.called = choice.called or is_call(part)
             self._waiting[event.index] = Whole(event, path)
             return b""
@@ -137,7 +142,8 @@ class GeminiStreamEncoder:
         if not (plain and choice.runs):
             choice.before = ""
         choice.runs = plain
-        text = Text(part, event.choice, self._tail)
+        text = Text(part, event.choice, self._tail, apart=choice.thinks)
+        choice.thinks = False
         self._texts[event.index] = (text, event.choice, path)
         if isinstance(part, TextPart) and part.annotations:
             self._citations[event.index] = list(part.annotations)
@@ -185,6 +191,7 @@ class GeminiStreamEncoder:
         text, number, path = self._texts.pop(event.index)
         choice = self._choices[number]
         out = text.close(event.format)
+        choice.thinks = isinstance(text.part, ReasoningPart) and text.is_open
         annotations = self._citations.pop(event.index, None)
         if annotations:
             out += self._cite(text, number, annotations, path)

@@ -32,18 +32,32 @@ MARK = "\0"
 
 
 class Text:
-    """A text, a refusal or a thought. said: its pieces so far."""
+    """A text, a refusal or a thought. said: its pieces so far.
 
-    __slots__ = ("_beside", "_choice", "_end", "_frame", "_opened", "_tail", "part", "said")
+    apart: a thought must be told from the one before it, which nothing has closed.
+    """
 
-    def __init__(self, part: Part, choice: int, tail: Document) -> None:
+    __slots__ = (
+        "_apart",
+        "_beside",
+        "_choice",
+        "_end",
+        "_frame",
+        "_tag",
+        "_tail",
+        "part",
+        "said",
+    )
+
+    def __init__(self, part: Part, choice: int, tail: Document, *, apart: bool) -> None:
         self.part = part
         self.said: list[str] = []
         self._choice = choice
         self._tail = tail
         self._end = Tag()
         self._beside: Document = {}
-        self._opened = False
+        self._apart = apart
+        self._tag: Tag | None = None
         if isinstance(part, ReasoningPart):
             self._beside["thought"] = True
             self._end = Tag(signature=part.signature, sealed=part.sealed)
@@ -67,24 +81,24 @@ class Text:
 
     def piece(self, text: str) -> bytes:
         """The chunk of one more piece."""
+        first = not self.said
         self.said.append(text)
-        if not self._opened:
-            self._opened = True
-            tag = self._opening()
-            if tag is not None:
-                return self._chunk(
-                    {"text": text, **self._beside, "thoughtSignature": signatures.write(tag)}
-                )
+        if first:
+            self._tag = self._opening()
+            if self._tag is not None:
+                proof = signatures.write(self._tag)
+                return self._chunk({"text": text, **self._beside, "thoughtSignature": proof})
         head, tail = self._frame
         return b"%b%b%b" % (head, msgspec.json.encode(text), tail)
 
     def _opening(self) -> Tag | None:
         """What a thought's first piece says of it beside its text."""
         part = self.part
-        if not isinstance(part, ReasoningPart) or self._is_own(part.format):
+        if not isinstance(part, ReasoningPart):
             return None
-        tag = Tag(form=part.form, id=part.id, format=part.format)
-        return None if tag == Tag() else tag
+        own = self._is_own(part.format)
+        tag = Tag() if own else Tag(form=part.form, id=part.id, format=part.format)
+        return tag if self._apart or tag != Tag() else None
 
     def _is_own(self, format_: str | None) -> bool:
         """True if it is told in the wire's own words, its signature behind it."""
@@ -119,17 +133,28 @@ class Text:
         """The artefact: of a thought that was told, or all there is to tell of it."""
         readable = format_ or part.format
         end = msgspec.structs.replace(self._end, format=readable)
-        if self.said and end.signature is None and end.sealed is None:
-            return b""
+        silent = end.signature is None and end.sealed is None
+        if silent:
+            return b"" if self._tag is None else self._thought(Tag(ends=True))
+        if self.said and not self._is_own(readable):
+            return self._thought(msgspec.structs.replace(end, ends=True))
         whole = msgspec.structs.replace(
             part, text="", format=readable, signature=end.signature, sealed=end.sealed
         )
+        if self._apart and not self.said:
+            return self._thought(signatures.tag_of(whole))
         proof = signatures.for_client(whole)
-        if self.said and not self._is_own(readable):
-            proof = signatures.write(msgspec.structs.replace(end, ends=True))
-        if proof is None:
-            return b""
-        return self._chunk({"text": "", "thought": True, "thoughtSignature": proof})
+        return b"" if proof is None else self._thought(proof)
+
+    def _thought(self, proof: Tag | str) -> bytes:
+        """A chunk that says nothing but a thought's artefact."""
+        text = proof if isinstance(proof, str) else signatures.write(proof)
+        return self._chunk({"text": "", "thought": True, "thoughtSignature": text})
+
+    @property
+    def is_open(self) -> bool:
+        """True for a thought that was told and that nothing closes for a reader."""
+        return bool(self.said) and self._tag is None and self._end == Tag(format=self._end.format)
 
 
 class Whole:
