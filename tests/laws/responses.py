@@ -8,14 +8,14 @@ from typing import Any
 
 import msgspec
 
-from arno.canon.events import Event
+from arno.canon.events import Event, PartDelta, PartEnd, PartStart
 from arno.canon.parts import Part
 from arno.canon.response import Choice, FinishReason, Response
 from arno.dialects import DIALECTS
 from arno.dialects.base import Dialect, Stamp
 from arno.dialects.responses.reasons import INCOMPLETE_REASONS
 from arno.wire import json
-from tests.laws.harness import bare, frames_of, no_price
+from tests.laws.harness import bare, checked, frames_of, no_price
 from tests.shared import SHARED
 
 RESPONSES: Dialect = DIALECTS["responses"]
@@ -114,6 +114,16 @@ def encode(batches: Iterable[Sequence[Event]], stamp: Stamp | None = None) -> by
     """The stream that says `batches`."""
     encoder = RESPONSES.stream_encoder(stamp or Stamp(), no_price, include_usage=True)
     return b"".join(encoder.feed(batch) for batch in batches)
+
+
+def late(events: list[Event]) -> list[Event]:
+    """The same parts, all open until the last of them has begun, as a chat stream has them."""
+    ends = [event for event in events if isinstance(event, PartEnd)]
+    others = [event for event in events if not isinstance(event, PartEnd)]
+    place = max((n for n, event in enumerate(others) if isinstance(event, PartDelta)), default=-1)
+    started = max((n for n, e in enumerate(others) if isinstance(e, PartStart)), default=-1)
+    place = max(place, started) + 1
+    return checked([*others[:place], *ends, *others[place:]])
 
 
 def documents_of(body: bytes) -> list[Any]:

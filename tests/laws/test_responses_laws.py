@@ -10,7 +10,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arno.canon.events import Event, PartDelta, PartEnd, PartStart, ResponseEnd, StreamError
+from arno.canon.events import Event, PartDelta, ResponseEnd, StreamError
 from arno.canon.failure import Failure, FailureKind
 from arno.canon.parts import ReasoningForm, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from arno.canon.request import Message, Request, Sampling
@@ -20,13 +20,14 @@ from arno.dialects.base import Batch
 from arno.dialects.responses.artefacts import OWN_FORMAT
 from arno.dialects.responses.stream_decode import ResponsesStreamDecoder
 from arno.wire import Frame, SSEDecoder, json
-from tests.laws.harness import checked, decode, decode_frames, failed, folded, frames_of
+from tests.laws.harness import decode, decode_frames, failed, folded, frames_of
 from tests.laws.responses import (
     HIDDEN,
     RESPONSES,
     check_grammar,
     documents_of,
     encode,
+    late,
     plain,
     told,
 )
@@ -65,16 +66,6 @@ def shattered(answer: Response, data: st.DataObject) -> list[Event]:
         else:
             events.append(event)
     return events
-
-
-def late(events: list[Event]) -> list[Event]:
-    """The same parts, all open until the last of them has begun, as a chat stream has them."""
-    ends = [event for event in events if isinstance(event, PartEnd)]
-    others = [event for event in events if not isinstance(event, PartEnd)]
-    place = max((n for n, event in enumerate(others) if isinstance(event, PartDelta)), default=-1)
-    started = max((n for n, e in enumerate(others) if isinstance(e, PartStart)), default=-1)
-    place = max(place, started) + 1
-    return checked([*others[:place], *ends, *others[place:]])
 
 
 @given(answer=responses(), data=st.data())

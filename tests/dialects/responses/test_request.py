@@ -49,7 +49,7 @@ def asked(*parts: Any, **members: Any) -> Request:
     return Request(model="m", messages=(*HELLO, Message(Role.ASSISTANT, parts)), **members)
 
 
-BAD = {
+BAD: dict[str, tuple[dict[str, Any], str]] = {
     "model": ({"model": 1}, "model"),
     "no model": ({"model": ""}, "model"),
     "input": ({"input": 3}, "input"),
@@ -386,7 +386,7 @@ def test_documents_of_other_dialects_and_tools_of_other_upstreams_are_left_out()
     assert [path for path, _ in losses] == [f"/messages/1/parts/{n}" for n in range(3)]
 
 
-def test_outputs_of_tools_that_the_client_runs_are_results() -> None:
+def test_outputs_of_tools_that_the_client_runs_are_results():
     items = [
         {"type": "computer_call_output", "call_id": "c", "output": {"type": "computer_screenshot"}},
         {"type": "local_shell_call_output", "id": "l", "output": "done"},

@@ -105,7 +105,8 @@ def failure_in(document: Mapping[str, Json], stage: Stage, headers: Headers = ()
     status = text(document.get("status"))
     if status not in BAD:
         return None
-    message = f"upstream says that the answer has {status}"
+    how = "was cancelled" if status == "cancelled" else "has failed"
+    message = f"upstream says that the answer {how}"
     return Failure(FailureKind.SERVER, message, retryable=True, stage=stage)
 
 
