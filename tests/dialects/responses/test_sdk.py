@@ -102,7 +102,7 @@ def test_an_incomplete_answer_is_read_as_one():
 
 
 @pytest.mark.parametrize("kept", [0, 1, 4, 12])
-def test_a_failure_is_read_as_one(kept: int):
+def test_a_failure_is_read_as_one(kept):
     events: list[Event] = [*list(unfold(answer()))[:kept], StreamError(BROKEN)]
     with client(encode([events], STAMP)).responses.stream(model="m", input="Hi") as stream:
         read = list(stream)
