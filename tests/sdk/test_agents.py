@@ -4,6 +4,7 @@ import pytest
 
 from tests.sdk import agents, matrix
 from tests.sdk.agents import AGENTS
+from tests.sdk.readers import count_tokens
 from tests.sdk.upstreams import DIALECTS, story
 from tests.sdk.worlds import prefix, running_world
 
@@ -79,3 +80,10 @@ def test_claude_code_counts_tokens(dialect, world):
     assert counted["input_tokens"] > 0
     if dialect == "messages":
         assert counted == {"input_tokens": story.counted("text").input}
+
+
+@every_dialect
+def test_the_sdk_counts_tokens(dialect, world):
+    case = matrix.Case("python-messages", dialect, "tool", stream=True)
+    case.name = f"{case.name}-counted"
+    assert count_tokens(case.job(world.url, prefix(dialect))) > 0
