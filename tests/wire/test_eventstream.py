@@ -312,6 +312,16 @@ class TestBounds:
         assert "headers" in fault
         assert peak < 1_000_000
 
+    def test_headers_may_be_as_large_as_their_limit(self) -> None:
+        piece = b"v" * 0x7FF0
+        four = b"".join(header(f"h{n}", 6, b"\x7f\xf0" + piece) for n in range(4))
+        rest = MAX_HEADERS - len(four) - len(header("last", 6, b"\0\0"))
+        full = four + header("last", 6, struct.pack("!H", rest) + b"v" * rest)
+        assert len(full) == MAX_HEADERS
+        assert len(decode([message(full)])) == 1
+        over = four + header("last", 6, struct.pack("!H", rest + 1) + b"v" * (rest + 1))
+        assert f"over {MAX_HEADERS}" in decode_bounded([message(over)], DEFAULT_LIMIT)[1]
+
     def test_a_large_message_is_held_in_few_copies(self) -> None:
         body = event("e", b"x" * 5_000_000)
         chunks = [body[at : at + 65_536] for at in range(0, len(body), 65_536)]

@@ -80,6 +80,7 @@ def test_what_cannot_be_shown_refuses_the_request(part: MediaPart) -> None:
     with pytest.raises(RequestError) as caught:
         CONVERSE.encode_request(asked(TextPart(text="a"), part))
     assert caught.value.path == "/messages/0/parts/1"
+    assert ("URL" in caught.value.message) == (part.url is not None)
     result = ToolResultPart(call_id="c", parts=(part,))
     with pytest.raises(RequestError) as caught:
         CONVERSE.encode_request(Request("m", (Message(Role.TOOL, (result,)),)))
