@@ -20,7 +20,7 @@ from arno.canon.events import (
     ResponseStart,
     Slot,
 )
-from arno.canon.parts import ReasoningPart, TextPart, ToolCallPart
+from arno.canon.parts import Part, ReasoningPart, TextPart, ToolCallPart
 from arno.canon.response import FinishReason
 from arno.dialects import DIALECTS
 from arno.dialects.base import Dialect, Stamp, StreamEncoder
@@ -39,7 +39,7 @@ CLIENTS = ("chat", "responses", "messages", "gemini")
 
 BUDGET_US = 8.0
 
-KINDS = {
+KINDS: dict[str, tuple[Part, Slot, str]] = {
     "text": (TextPart(), Slot.TEXT, PIECE),
     "reasoning": (ReasoningPart(), Slot.TEXT, PIECE),
     "arguments": (ToolCallPart(call_id="call_1", name="write"), Slot.ARGUMENTS, ARGUMENTS),

@@ -7,7 +7,7 @@ does, and to use it where no gateway stands.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from enum import StrEnum
 from typing import Final
 
@@ -141,10 +141,13 @@ def framing_of(body: bytes) -> Framing | None:
     return Framing.SSE if text.startswith(STREAM_STARTS) else None
 
 
-def encode_for(request: Request, client: str, target: str) -> tuple[bytes, tuple[Loss, ...]]:
+def encode_for(
+    request: Request, client: str, target: str, members: Container[str] = ()
+) -> tuple[bytes, tuple[Loss, ...]]:
     """A client's request as `target` writes it, and what it does not say, in the client's words.
 
-    Raises RequestError, its path in the client's words as well.
+    members: what the client's body holds at its top level, for fields with two names. Raises
+    RequestError, its path in the client's words as well.
     """
     losses: tuple[Loss, ...] = ()
     if client != target:
@@ -153,9 +156,9 @@ def encode_for(request: Request, client: str, target: str) -> tuple[bytes, tuple
     try:
         body, more = DIALECTS[target].encode_request(request)
     except RequestError as error:
-        raise RequestError(error.message, client_field(client, error.path)) from error
+        raise RequestError(error.message, client_field(client, error.path, members)) from error
     return body, tuple(
-        msgspec.structs.replace(loss, path=client_field(client, loss.path))
+        msgspec.structs.replace(loss, path=client_field(client, loss.path, members))
         for loss in (*losses, *more)
     )
 

@@ -13,10 +13,10 @@ import re
 import msgspec
 
 from arno.canon.ext import Loss
-from arno.canon.failure import RequestError
 from arno.canon.request import Request
-from arno.dialects import CLIENTS, DIALECTS
-from arno.dialects.dispositions import client_field, dispose
+from arno.dialects import CLIENTS
+from arno.dialects.dispositions import client_field
+from arno.dialects.translate import encode_for
 from arno.engine.call import Call
 from arno.engine.origins import Origins, artefacts_of, without_foreign
 from arno.providers import Candidate
@@ -26,7 +26,7 @@ ARTEFACTS = re.compile(rb'signature|encrypted|"thought_?[sS]ignature|redacted')
 
 
 TABLES = {"completions": "chat"}
-"""Operations whose members stand in the table of another dialect."""
+"""Operations that are wrapped as another dialect's."""
 
 
 WRAPPED = "a request that is wrapped as another has no such member"
@@ -77,24 +77,19 @@ class Translation:
         Raises RequestError, its path in the client's words.
         """
         client, target = self._call.dialect, candidate.endpoint.dialect
-        table = TABLES.get(client, client)
-        request, lost = self.request_for(candidate)
-        losses = list(lost)
-        if target != client:
-            residue = request.ext.get(client, {})
-            if client in TABLES:
-                losses += [Loss(name, "dropped", WRAPPED) for name in residue]
-            else:
-                losses += dispose(client, target, residue)
-            request = msgspec.structs.replace(request, ext={})
-        try:
-            body, more = DIALECTS[target].encode_request(request)
-        except RequestError as error:
-            raise RequestError(error.message, client_field(table, error.path)) from error
-        return body, tuple(
-            msgspec.structs.replace(loss, path=client_field(table, loss.path))
-            for loss in (*losses, *more)
+        request, losses = self.request_for(candidate)
+        table, residue = TABLES.get(client), request.ext.get(client, {})
+        if table is not None:
+            ext = {name: kept for name, kept in request.ext.items() if name != client}
+            request = msgspec.structs.replace(request, ext=ext)
+            losses += tuple(Loss(name, "dropped", WRAPPED) for name in residue)
+        client = table or client
+        members = self._call.envelope.members or ()
+        body, more = encode_for(request, client, target, members)
+        told = (
+            msgspec.structs.replace(loss, path=client_field(client, loss.path)) for loss in losses
         )
+        return body, (*told, *more)
 
     def _decoded(self) -> Request:
         if self._request is None:

@@ -33,13 +33,12 @@ REFUSED: dict[str, tuple[Json, ...]] = {
 """Members that a chat cannot say, and the values that ask for nothing."""
 
 KEPT = frozenset(
-    {
-        "model", "stream", "stream_options", "max_tokens", "temperature", "top_p", "top_k", "min_p",
-        "n", "stop", "seed", "frequency_penalty", "presence_penalty", "repetition_penalty",
-        "logit_bias", "user", "metadata", "provider", "models", "route", "transforms", "plugins",
-        "preset", "session_id", "trace", "debug", "usage", "reasoning", "service_tier",
-    }
-)  # fmt: skip
+    """
+    model stream stream_options max_tokens temperature top_p top_k min_p n stop seed
+    frequency_penalty presence_penalty repetition_penalty logit_bias user metadata provider models
+    route transforms plugins preset session_id trace debug usage reasoning service_tier
+    """.split()
+)
 """Members that mean the same in a chat request."""
 
 UNWRAPPED = ("reasoning", "reasoning_details")
