@@ -314,11 +314,19 @@ BLOCKS = [
         "file": {"file_data": "data:a/b;base64,AA==", "file_id": "i", "filename": "n"},
     },
 ]
+SIGNED = ("content:1", "images:0")
 SPOKEN = {
     "role": "assistant",
     "content": BLOCKS,
     "reasoning": "r",
-    "reasoning_details": [DETAIL, {"type": "reasoning.encrypted", "data": "d"}],
+    "reasoning_details": [
+        DETAIL,
+        {"type": "reasoning.encrypted", "data": "d"},
+        {"type": "reasoning.encrypted", "data": "d", "id": "c"},
+        {"type": "reasoning.encrypted", "data": "d", "id": "later"},
+        *({"type": "reasoning.encrypted", "data": "d", "id": id_} for id_ in SIGNED),
+    ],
+    "function_call": {"name": "f", "arguments": "{}"},
     "tool_calls": [CALL, {"id": "d", "type": "custom", "custom": {"name": "g", "input": "x"}}],
     "refusal": "no",
     "annotations": [{"type": "url_citation"}],
@@ -330,7 +338,9 @@ USAGE = {
     "completion_tokens": 2,
     "total_tokens": 7,
     "cost": 0.5,
-    "prompt_tokens_details": {"cached_tokens": 1},
+    "prompt_tokens_details": {"cached_tokens": 1, "cache_write_1h_tokens": 1, "tool_tokens": 1},
+    "service_tier": "flex",
+    "server_tools": {"search": 1},
     "completion_tokens_details": {"reasoning_tokens": 2},
 }
 HEAD = {"id": "x", "model": "m", "provider": "p", "created": 1, "usage": USAGE}
@@ -356,6 +366,7 @@ FULL_REQUEST = {
         {"role": "user", "content": BLOCKS, "name": "n"},
         SPOKEN,
         {"role": "tool", "tool_call_id": "c", "content": "x", "name": "f"},
+        {"role": "function", "content": "x", "name": "f"},
     ],
     "tools": [
         {
@@ -363,7 +374,18 @@ FULL_REQUEST = {
             "function": {"name": "f", "description": "d", "parameters": {"a": 1}, "strict": True},
         }
     ],
-    "tool_choice": {"type": "function", "function": {"name": "f"}},
+    "tool_choice": {
+        "type": "allowed_tools",
+        "allowed_tools": {
+            "mode": "auto",
+            "tools": [{"type": "function", "function": {"name": "f"}}],
+        },
+    },
+    "functions": [{"name": "g", "parameters": {}}],
+    "function_call": {"name": "g"},
+    "cache_control": {"type": "ephemeral", "ttl": "1h"},
+    "service_tier": "flex",
+    "store": True,
     "response_format": {
         "type": "json_schema",
         "json_schema": {"name": "n", "schema": {"a": 1}, "strict": True},

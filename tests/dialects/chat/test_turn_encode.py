@@ -217,7 +217,7 @@ def test_a_result_that_is_a_document_is_told_as_its_text() -> None:
     result = ToolResultPart(call_id="a", value={"hits": [1]})
     messages, losses = sent(Message(role=Role.TOOL, parts=(result,)))
     assert messages == [{"role": "tool", "tool_call_id": "a", "content": '{"hits":[1]}'}]
-    assert not losses
+    assert losses == {("/messages/0/parts/0/value", "approximated")}
 
 
 def test_what_the_model_drew_is_sent_back_as_its_own() -> None:

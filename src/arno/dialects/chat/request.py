@@ -254,6 +254,8 @@ def _decode_result(message: Mapping[str, Json], role: Role) -> Message:
     if message.get("role") == role.value:
         del residue["role"]
     parts = take_content(values, residue)
+    if not isinstance(values.get("name", ""), str):
+        residue["name"] = values.pop("name")
     result = ToolResultPart(
         call_id=str(values.get("tool_call_id", "")), name=values.get("name"), parts=parts
     )
@@ -382,7 +384,11 @@ def _encode_result(
     if part.name is not None and is_native(message.ext):
         document["name"] = part.name
     losses = foreign(part.ext, DIALECT, where)
-    parts = _result_parts(part)
+    parts = list(part.parts)
+    if part.value is not None and not parts:
+        parts = [TextPart(text=json.dumps(part.value).decode())]
+        why = "a chat result that is a document is told as its JSON text"
+        losses.append(Loss(f"{where}/value", "approximated", why))
     if part.cache is not None and not _mark_last(parts, part.cache):
         losses.append(Loss(f"{where}/cache", "dropped", "an empty chat result holds no breakpoint"))
     placed: list[Placed] = [(f"{where}/parts/{number}", p) for number, p in enumerate(parts)]
@@ -393,13 +399,6 @@ def _encode_result(
     if part.is_error:
         losses.append(Loss(f"{where}/is_error", "dropped", "a chat tool message cannot say so"))
     return document, losses
-
-
-def _result_parts(part: ToolResultPart) -> list[Part]:
-    """A result that is a document and no parts is told as its JSON text."""
-    if part.parts or part.value is None:
-        return list(part.parts)
-    return [TextPart(text=json.dumps(part.value).decode())]
 
 
 def _mark_last(parts: list[Part], hint: CacheHint) -> bool:

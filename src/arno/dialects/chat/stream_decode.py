@@ -175,7 +175,7 @@ class ChatStreamDecoder:
             failure = self._broken_call(fault)
         except _Ended as end:
             failure = end.failure
-        usage = decode_usage(document.get("usage"))
+        usage = decode_usage(document.get("usage") or _usage_of_choice(document))
         if usage is not None:
             events += self._start(document)
             events.append(UsageUpdate(usage))
@@ -523,6 +523,13 @@ def _detailed(choice: OpenChoice, details: list[quick.Detail]) -> PartDelta | No
 def _emptied(part: ReasoningPart) -> ReasoningPart:
     """What is known of reasoning before its first piece."""
     return ReasoningPart(id=part.id, form=part.form, format=part.format, ext=part.ext)
+
+
+def _usage_of_choice(document: Mapping[str, Json]) -> Json:
+    """Usage that stands inside the last choice, where one host family tells it."""
+    choices = document.get("choices")
+    last = choices[-1] if isinstance(choices, list) and choices else None
+    return last.get("usage") if isinstance(last, dict) else None
 
 
 def _may_read(frame: Frame, document: Mapping[str, Json], failure: Failure) -> bool:

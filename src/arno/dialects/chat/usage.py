@@ -75,8 +75,8 @@ def decode_usage(document: Json) -> Usage | None:
     """Canonical usage of a wire usage object; None for null, {} or anything that is no object.
 
     Hosts that leave reasoning out of completion_tokens give themselves away by their own total
-    (total = prompt + completion + reasoning), or by more reasoning than completion (by more than the
-    one token that some count too many): then it is added, since output is inclusive.
+    (total = prompt + completion + reasoning), or by more reasoning than completion (by more than
+    the one token that some count too many): then it is added, since output is inclusive.
     """
     if not document or not isinstance(document, Mapping):
         return None
