@@ -15,6 +15,9 @@ from arno.canon.request import (
 )
 from tests.dialects.messages.documents import ADD, SIGNED, assistant, calls, result, said, user
 
+SHARE = {"/reasoning/budget": "approximated"}
+"""What is told where tokens stand for a word."""
+
 
 def thinking(limit=4000, **fields):
     more = {key: fields.pop(key) for key in ("tools", "tool_choice", "sampling") if key in fields}
@@ -30,7 +33,7 @@ def test_an_effort_is_a_share_of_the_limit(effort, budget):
     assert thinking(10_000, effort=effort) == (
         {"type": "enabled", "budget_tokens": budget},
         10_000,
-        {},
+        SHARE,
     )
 
 
@@ -38,7 +41,7 @@ def test_an_effort_without_a_limit_gets_both():
     asked, limit, losses = thinking(None, effort="high")
     assert asked == {"type": "enabled", "budget_tokens": 19660}
     assert limit == 19660 + 4096
-    assert losses == {"/max_output_tokens": "approximated"}
+    assert losses == {"/max_output_tokens": "approximated"} | SHARE
 
 
 def test_a_request_without_a_limit_gets_the_default():
@@ -53,10 +56,15 @@ def test_a_request_without_a_limit_gets_the_default():
         ({"budget": 2048}, 4000, 2048, {}),
         ({"budget": 100}, 4000, 1024, {"/reasoning/budget": "approximated"}),
         ({"budget": 9000}, 4000, 3999, {"/reasoning/budget": "approximated"}),
-        ({"enabled": True}, 4000, 2000, {}),
-        ({"effort": "odd"}, 4000, 2000, {"/reasoning/effort": "approximated"}),
+        ({"enabled": True}, 4000, 2000, SHARE),
+        ({"effort": "odd"}, 4000, 2000, SHARE | {"/reasoning/effort": "approximated"}),
         ({"effort": "high"}, 1000, None, {"/reasoning": "dropped"}),
-        ({"enabled": True, "summary": "auto"}, 4000, 2000, {"/reasoning/summary": "dropped"}),
+        (
+            {"enabled": True, "summary": "auto"},
+            4000,
+            2000,
+            SHARE | {"/reasoning/summary": "dropped"},
+        ),
         ({}, 4000, None, {}),
     ],
 )
@@ -95,12 +103,12 @@ def test_thinking_gives_way_in_a_turn_that_began_without_it():
     signed = assistant(SIGNED, ToolCallPart(call_id="a", name="add", arguments="{}"))
     document, losses = said(user("Hi"), signed, result("a", "1"), **asked)
     assert document["thinking"]["type"] == "enabled"
-    assert losses == {}
+    assert losses == SHARE
 
 
 def test_sampling_gives_way_to_thinking():
     sampling = Sampling(temperature=Decimal("0.5"), top_p=Decimal("0.99"), top_k=5)
-    document, losses = said(sampling=sampling, reasoning=Reasoning(effort="low"))
+    document, losses = said(sampling=sampling, reasoning=Reasoning(budget=2000))
     assert "temperature" not in document
     assert document["top_p"] == Decimal("0.99")
     assert losses == {"/sampling/temperature": "dropped", "/sampling/top_k": "dropped"}

@@ -69,6 +69,10 @@ def test_tools_of_other_vendors_are_told_as_lost():
     document, losses = said(tools=(other, ADD))
     assert [found["name"] for found in document["tools"]] == ["add"]
     assert losses == {"/tools/0": "dropped"}
+    choice = ToolChoice(ToolChoiceMode.AUTO)
+    document, losses = said(tools=(other,), tool_choice=choice)
+    assert "tools" not in document
+    assert losses == {"/tools/0": "dropped", "/tool_choice": "dropped"}
 
 
 def test_names_that_the_wire_refuses_are_escaped_and_come_back():
@@ -90,6 +94,11 @@ def test_names_that_the_wire_refuses_are_escaped_and_come_back():
         (None, True, None),
         (None, False, {"type": "auto", "disable_parallel_tool_use": True}),
         (ToolChoice(ToolChoiceMode.AUTO), None, {"type": "auto"}),
+        (
+            ToolChoice(ToolChoiceMode.AUTO),
+            True,
+            {"type": "auto", "disable_parallel_tool_use": False},
+        ),
         (ToolChoice(ToolChoiceMode.NONE), False, {"type": "none"}),
         (
             ToolChoice(ToolChoiceMode.REQUIRED),

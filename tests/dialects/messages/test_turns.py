@@ -125,6 +125,23 @@ def test_an_answer_to_be_gone_on_with_ends_without_white_space():
     assert losses == {"/messages/1/parts/0": "approximated"}
 
 
+def test_a_request_of_instructions_alone_has_a_turn():
+    document, losses = said(system("A"), system("B"))
+    assert document["system"] == "A"
+    assert document["messages"] == [{"role": "user", "content": [{"type": "text", "text": "B"}]}]
+    assert losses == {"/messages/1": "approximated"}
+
+
+def test_calls_of_other_kinds_are_told_as_those_of_functions():
+    call = ToolCallPart(call_id="a", name="patch", arguments="x", kind="custom")
+    document, losses = said(user("Hi"), assistant(call))
+    assert document["messages"][1]["content"][0]["input"] == {"INVALID_JSON": "x"}
+    assert losses == {
+        "/messages/1/parts/0/arguments": "approximated",
+        "/messages/1/parts/0/kind": "approximated",
+    }
+
+
 def test_names_of_speakers_and_refusals_are_told():
     named = Message(role=Role.USER, parts=(TextPart(text="Hi"),), name="ann")
     _, losses = said(named, assistant(RefusalPart(text="No")), user("Why"))
@@ -208,15 +225,19 @@ def test_images_and_documents():
     assert media(kind=kind, media_type="image/png", data="eA==")[0]["source"] == image
     assert media(kind=kind, data="iVBORw0KGgoAAA")[0]["source"]["media_type"] == "image/png"
     assert media(kind=kind, url="https://x/y")[0]["source"] == {"type": "url", "url": "https://x/y"}
-    block, losses = media(media_type="application/pdf", data="eA==", filename="a.pdf")
+    kind = MediaKind.DOCUMENT
+    block, losses = media(kind=kind, media_type="application/pdf", data="eA==", filename="a.pdf")
     assert (block["type"], block["title"], losses) == ("document", "a.pdf", {})
-    block, losses = media(media_type="text/csv", data="YSxi")
+    assert media(media_type="application/pdf", data="eA==")[1] == {
+        "/messages/0/parts/0/kind": "renamed"
+    }
+    block, losses = media(kind=kind, media_type="text/csv", data="YSxi")
     assert block["source"] == {"type": "text", "media_type": "text/plain", "data": "a,b"}
     assert losses == {"/messages/0/parts/0/media_type": "approximated"}
 
 
 def test_details_of_images_are_told():
-    _, losses = media(kind=MediaKind.IMAGE, url="u", detail="high", filename="a.png")
+    _, losses = media(kind=MediaKind.IMAGE, url="http://u", detail="high", filename="a.png")
     assert losses == {
         "/messages/0/parts/0/detail": "dropped",
         "/messages/0/parts/0/filename": "dropped",
@@ -232,6 +253,8 @@ def test_details_of_images_are_told():
         {"file_id": "file-1"},
         {"media_type": "text/plain", "data": "no base64!"},
         {"media_type": "application/zip", "data": "eA=="},
+        {"kind": MediaKind.IMAGE, "url": "s3://bucket/a.png"},
+        {"kind": MediaKind.DOCUMENT, "media_type": "text/html", "url": "https://x/y"},
     ],
 )
 def test_media_that_cannot_be_carried_are_refused(fields):
@@ -250,7 +273,8 @@ def test_a_tool_s_result_holds_pictures_and_documents():
 
 def test_a_result_that_is_a_document_is_told_as_its_text():
     message = Message(role=Role.TOOL, parts=(ToolResultPart(call_id="a", value={"x": 1}),))
-    document, _ = said(user("Hi"), calls("a"), message)
+    document, losses = said(user("Hi"), calls("a"), message)
+    assert losses == {"/messages/2/parts/0/value": "approximated"}
     assert document["messages"][2]["content"][0]["content"] == '{"x":1}'
 
 

@@ -176,6 +176,9 @@ def _call(part: ToolCallPart, path: str, to_client: bool) -> Blocks:
     losses = [] if exact else [Loss(f"{path}/arguments", "approximated", _NO_OBJECT)]
     if not to_client and not is_reversible(part.call_id, IDS):
         losses.append(Loss(f"{path}/call_id", "renamed", _TOO_LONG))
+    if part.kind != "function":
+        why = "a call of another kind is told as one of a function"
+        losses.append(Loss(f"{path}/kind", "approximated", why))
     if part.namespace is not None and type_ == "mcp_tool_use":
         document["server_name"] = part.namespace
     elif part.namespace is not None:
@@ -227,18 +230,19 @@ def _write_content(
     document: Document, part: ToolResultPart, path: str, to_client: bool
 ) -> list[Loss]:
     """What a client's tool gave: a text, blocks, or a document told as its JSON text."""
-    parts = part.parts
+    parts, told = part.parts, []
     if not parts and not is_empty(part.value):
         parts = (TextPart(text=json.dumps(part.value).decode()),)
+        told = [Loss(f"{path}/value", "approximated", "a document is told as its JSON text")]
     first = parts[0] if len(parts) == 1 else None
     plain = isinstance(first, TextPart) and not (first.ext or first.cache or first.annotations)
     if isinstance(first, TextPart) and plain and (note(part.ext, "content") or first.text.strip()):
         document["content"] = first.text
-        return []
+        return told
     blocks, losses = encode_parts(parts, path, to_client=to_client)
     if blocks:
         document["content"] = blocks
-    return losses
+    return told + losses
 
 
 def _media(part: MediaPart, path: str, to_client: bool) -> Blocks:

@@ -46,6 +46,8 @@ def decode_media(block: Mapping[str, Json]) -> MediaPart | None:
     if kind == "text" and "data" in values:
         values["data"] = base64.b64encode(values["data"].encode()).decode()
     cache = take_cache(residue)
+    if kind == "url" and block["type"] == "document":
+        values["media_type"] = PDF  # the only kind of document that is read from an address
     return MediaPart(
         kind=KINDS[block["type"]],
         filename=outer.get("title"),
@@ -73,6 +75,11 @@ def encode_media(part: MediaPart, path: str) -> tuple[Document, list[Loss]]:
     if source_type == "text" and part.media_type not in (None, PLAIN):
         why = "a messages document of text is plain text"
         losses.append(Loss(f"{path}/media_type", "approximated", why))
+    if source_type == "url" and part.media_type is not None and type_ == "image":
+        why = "an image with an address does not tell its type"
+        losses.append(Loss(f"{path}/media_type", "dropped", why))
+    if part.kind is MediaKind.FILE:
+        losses.append(Loss(f"{path}/kind", "renamed", "a file is a document here"))
     return write_cache(document, part.cache), losses
 
 
@@ -83,7 +90,7 @@ def _source_type(part: MediaPart, path: str) -> str:
     if part.data is not None:
         return _inline_type(part, path)
     if part.url is not None:
-        return "url"
+        return _linked_type(part, path)
     raise RequestError("a file that is stored elsewhere cannot be read by this upstream", path)
 
 
@@ -96,6 +103,15 @@ def _inline_type(part: MediaPart, path: str) -> str:
     if part.kind is not MediaKind.IMAGE and type_.startswith("text/"):
         return "text"
     raise RequestError(f"a messages request cannot carry media of type {type_ or 'unknown'}", path)
+
+
+def _linked_type(part: MediaPart, path: str) -> str:
+    """Of an address that the upstream can read: an image, or a document that may be a PDF."""
+    if not (part.url or "").startswith(("http://", "https://")):
+        raise RequestError("this upstream reads addresses of the web only", path)
+    if part.kind is not MediaKind.IMAGE and part.media_type not in (None, PDF):
+        raise RequestError("this upstream reads no other document from an address than PDF", path)
+    return "url"
 
 
 def _source(part: MediaPart, type_: str, path: str) -> Document:

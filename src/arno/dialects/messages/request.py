@@ -158,20 +158,14 @@ def encode_request(request: Request) -> tuple[bytes, tuple[Loss, ...]]:
     losses += conversation.losses
     if conversation.system is not None:
         document["system"] = conversation.system
-    document["tools"], lost = encode_tools(request.tools)
-    if not request.tools:
-        kept = residue_tools(request)
-        document.pop("tools") if kept is None else document.update(tools=kept)
+    tools, lost = encode_tools(request.tools)
+    if tools:
+        document["tools"] = tools
     losses += lost + encode_choice(request, document)
     document["messages"] = conversation.turns
     document.update(request.routing or {})
     losses += foreign(request.ext, DIALECT, "")
     return json.dumps(document), tuple(losses)
-
-
-def residue_tools(request: Request) -> Json:
-    """An empty list of tools that stood in the request, None if none did."""
-    return give(request.ext).get("tools")
 
 
 def _options(request: Request, document: Document) -> list[Loss]:

@@ -189,6 +189,8 @@ def _budget(reasoning: Reasoning, limit: int | None) -> tuple[int | None, list[L
             losses.append(Loss("/reasoning/effort", "approximated", "an unknown word is medium"))
         asked = int((ASSUMED_LIMIT if limit is None else limit) * (share or SHARES["medium"]))
         budget = max(min(asked, MOST_BUDGET), LEAST_BUDGET)
+        why = "the wire thinks by tokens: an effort is a share of the limit on the answer"
+        losses.append(Loss("/reasoning/budget", "approximated", why))
     else:
         budget = max(min(asked, MOST_BUDGET), LEAST_BUDGET)
         if budget != asked:

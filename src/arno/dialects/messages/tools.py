@@ -183,24 +183,27 @@ def encode_choice(request: Request, document: Document) -> list[Loss]:
     if choice is None and (parallel is None or (parallel and not is_native(request.ext))):
         return []
     if not (document.get("tools") or is_native(request.ext)):
-        return _without_tools(choice)
+        return _without_tools(request)
     mode = ToolChoiceMode.AUTO if choice is None else choice.mode
     members: Document = {"type": TYPES[mode]}
     if choice is not None and choice.names:
         members["name"] = to_wire(choice.names[0], NAMES)
     native = is_native(request.ext)
-    # More than one call is the wire's own rule; a choice of none has no place for less.
-    if parallel is not None and (native or (not parallel and mode is not ToolChoiceMode.NONE)):
+    if parallel is not None and (native or mode is not ToolChoiceMode.NONE):
         members[_ONE_CALL] = not parallel
     document["tool_choice"] = {**document.get("tool_choice", {}), **members}
     return []
 
 
-def _without_tools(choice: ToolChoice | None) -> list[Loss]:
-    """No tools are left to choose from, which the wire refuses to be asked about."""
-    if choice is None or choice.mode in (ToolChoiceMode.AUTO, ToolChoiceMode.NONE):
-        return []
-    raise RequestError("a tool is to be called, and there is none to call", "/tool_choice")
+def _without_tools(request: Request) -> list[Loss]:
+    """No tools are there to choose from, which the wire refuses to be asked about."""
+    choice = request.tool_choice
+    if choice is not None and choice.mode not in (ToolChoiceMode.AUTO, ToolChoiceMode.NONE):
+        raise RequestError("a tool is to be called, and there is none to call", "/tool_choice")
+    said = {"/tool_choice": choice, "/parallel_tool_calls": request.parallel_tool_calls}
+    why = "no tools are left to choose from"
+    lost = [path for path, value in said.items() if value is not None and request.tools]
+    return [Loss(path, "dropped", why) for path in lost]
 
 
 def decode_output(residue: Document, fields: dict[str, Any]) -> None:

@@ -118,7 +118,8 @@ class Conversation:
             self.losses.append(Loss(f"{path}/name", "dropped", why))
         if self._joins(message):
             self._join(message, blocks)
-        elif blocks or is_native(message.ext):
+        elif blocks or is_native(message.ext) or (message.role is Role.USER and not parts):
+            # A turn of the user that never said anything is for the upstream to refuse.
             self._begin(message, blocks)
 
     def _told_by_user(self, message: Message, path: str) -> tuple[Part, ...]:
@@ -178,13 +179,16 @@ def encode_messages(messages: Sequence[Message]) -> Conversation:
 
 
 def _leading(messages: Sequence[Message]) -> int:
-    """How many messages at the beginning make the system prompt."""
+    """How many messages at the beginning make the system prompt.
+
+    A request needs a turn: where there is none, the last instruction becomes one.
+    """
     for number, message in enumerate(messages):
         if message.role not in _LEADING:
             return number
         if is_native(message.ext) and note(message.ext, "system") is None:
             return number
-    return len(messages)
+    return max(len(messages) - 1, 0)
 
 
 def _hoist(messages: Sequence[Message], conversation: Conversation) -> None:
