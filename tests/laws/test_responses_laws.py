@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from arno.canon.events import Event, PartDelta, ResponseEnd, StreamError
 from arno.canon.failure import Failure, FailureKind
 from arno.canon.parts import ReasoningForm, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
-from arno.canon.request import Message, Request, Sampling
+from arno.canon.request import Message, Reasoning, Request, Sampling
 from arno.canon.response import Choice, FinishReason, Response
 from arno.canon.unfold import unfold
 from arno.dialects.base import Batch
@@ -167,7 +167,9 @@ def carried(request: Request) -> tuple[Request, set[str]]:
     lost |= {f"/sampling/{n}" for n in ("top_k", "seed") if getattr(sampling, n) is not None}
     members = {n: getattr(sampling, n) for n in ("temperature", "top_p", "top_logprobs")}
     kept = Sampling(logprobs=sampling.logprobs, **members)
-    return msgspec.structs.replace(request, messages=joined(messages), sampling=kept), lost
+    reasoning = None if request.reasoning == Reasoning() else request.reasoning
+    members = {"messages": joined(messages), "sampling": kept, "reasoning": reasoning}
+    return msgspec.structs.replace(request, **members), lost
 
 
 def joined(messages: list[Message]) -> tuple[Message, ...]:

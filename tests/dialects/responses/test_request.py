@@ -237,10 +237,23 @@ def test_what_this_wire_has_not_is_a_loss() -> None:
         "model": "m",
         "input": [{"role": "user", "content": [{"type": "input_text", "text": "Hi"}]}],
         "tools": [{"type": "function", "name": "f", "parameters": None, "strict": False}],
-        "reasoning": {},
         "store": False,
         "include": ["reasoning.encrypted_content"],
     }
+
+
+def test_what_is_not_told_of_a_file_is_a_loss() -> None:
+    parts = (
+        MediaPart(media_type="application/pdf", url="https://x.test/a"),
+        MediaPart(media_type="application/pdf", data="aGk="),
+    )
+    request = Request(model="m", messages=(Message(Role.USER, parts),))
+    document, losses = encode(request)
+    assert losses == [
+        ("/messages/0/parts/0/media_type", "dropped"),
+        ("/messages/0/parts/1/filename", "approximated"),
+    ]
+    assert document["input"][0]["content"][1]["filename"] == "file.pdf"
 
 
 def test_artefacts_are_asked_for_where_nothing_is_stored() -> None:

@@ -213,7 +213,14 @@ def _encode_media(part: MediaPart, path: str) -> tuple[Json, list[Loss]]:
         document = _image(part)
     else:
         document = _file(part)
-    return document, write_cache(part, document, path)
+    losses = write_cache(part, document, path)
+    if part.media_type is not None and part.data is None:
+        why = "what a link or a stored file is, this wire finds out by itself"
+        losses.append(Loss(f"{path}/media_type", "dropped", why))
+    if part.filename is None and "filename" in document:
+        why = "a file needs a name on this wire"
+        losses.append(Loss(f"{path}/filename", "approximated", why))
+    return document, losses
 
 
 def _audio(part: MediaPart) -> Document:

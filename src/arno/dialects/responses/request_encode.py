@@ -112,8 +112,9 @@ def _shape(request: Request, document: Document) -> list[Loss]:
 
 
 def _reasoning(reasoning: Reasoning, document: Document) -> list[Loss]:
-    """Effort and summary. Another dialect's "show it" asks for summaries, its "off" for no effort;
-    the members of the gateway contract are written back to their own dialect only."""
+    """Effort and summary. Another dialect's "show it" asks for summaries, its "off" for no effort,
+    its bare "on" for nothing, since models that reason here do so unasked; the members of the
+    gateway contract are written back to their own dialect only."""
     native = is_native(reasoning.ext)
     members: dict[str, Any] = {"effort": reasoning.effort, "summary": reasoning.summary}
     losses = foreign(reasoning.ext, DIALECT, "/reasoning")
@@ -132,7 +133,8 @@ def _reasoning(reasoning: Reasoning, document: Document) -> list[Loss]:
             why = "a responses request counts no tokens of reasoning"
             losses.append(Loss("/reasoning/budget", "dropped", why))
     known = {key: value for key, value in members.items() if value is not None}
-    document["reasoning"] = {**give(reasoning.ext), **known}
+    if native or known:
+        document["reasoning"] = {**give(reasoning.ext), **known}
     return losses
 
 
