@@ -16,7 +16,7 @@ from arno.engine.plan import Plan
 from arno.engine.translation import Translation
 from arno.exchange.machine import DEFAULT_LIMITS, Exchange
 from arno.ledger.settle import NO_PRICES
-from arno.providers import load_catalogue, quirks
+from arno.providers import Candidate, load_catalogue, quirks
 from arno.providers.environment import filled
 from arno.transport.base import HttpRequest
 from arno.wire import json
@@ -58,11 +58,8 @@ class Passed(msgspec.Struct, frozen=True):
     body: bytes
 
 
-def passed(slug: str, case: Recording) -> Passed:
-    """One interaction, asked for as a model of that endpoint."""
-    model = case.request["model"]
-    asked = model if CATALOGUE.known[slug].contract else f"{slug}/{model}"
-    body = json.dumps({**case.request, "model": asked})
+def plan_for(slug: str, asked: str, body: bytes) -> tuple[Plan, Candidate]:
+    """What is done with a chat request for that model at one endpoint."""
     [candidate, *_] = CATALOGUE.only([slug]).candidates_for(asked)
     call = Call(
         generation_id="gen-1",
@@ -72,7 +69,14 @@ def passed(slug: str, case: Recording) -> Passed:
         body=body,
         created_ns=1_800_000_000_000_000_000,
     )
-    plan = Plan(call, candidate, Translation(call, MemoryOrigins()), NO_PRICES)
+    return Plan(call, candidate, Translation(call, MemoryOrigins()), NO_PRICES), candidate
+
+
+def passed(slug: str, case: Recording) -> Passed:
+    """One interaction, asked for as a model of that endpoint."""
+    model = case.request["model"]
+    asked = model if CATALOGUE.known[slug].contract else f"{slug}/{model}"
+    plan, candidate = plan_for(slug, asked, json.dumps({**case.request, "model": asked}))
     request = plan.request(KEY, None)
     sent = quirks.apply(candidate.endpoint.quirks, request.body)
     exchange = plan.exchange(DEFAULT_LIMITS, KEY)

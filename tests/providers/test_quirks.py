@@ -8,6 +8,7 @@ import pytest
 from arno.providers import load_catalogue, message_quirks
 from arno.providers.quirks import _CONCERNS, QUIRKS, apply, apply_and_tell
 from arno.wire import json
+from tests.providers.recorded import plan_for
 
 OLD, NEW = "max_tokens", "max_completion_tokens"
 
@@ -232,3 +233,18 @@ def test_what_a_quirk_of_messages_does_not_touch_keeps_its_spelling():
     sent = apply(["system_role"], body)
     for piece in (b'"\\u00e9"', b"1.50", b"1e3"):
         assert piece in sent
+
+
+def test_a_client_is_told_in_its_own_words():
+    """Through the plan of an attempt, as the header and the usage object tell it."""
+    messages = [{"role": "user", "content": "q"}, THOUGHT, {"role": "user", "content": "r"}]
+    asked = {"model": "groq/m", "messages": messages, "reasoning": {"max_tokens": 5}}
+    plan, _ = plan_for("groq", "groq/m", json.dumps(asked))
+    assert [(loss.path, loss.action) for loss in plan.losses] == [
+        ("reasoning", "approximated"),
+        ("messages", "dropped"),
+    ]
+    sent = json.loads(plan.request("key", None).body)
+    assert sent["messages"][1] == BARE
+    plain = json.dumps({**asked, "messages": [BARE], "reasoning": None})
+    assert not plan_for("groq", "groq/m", plain)[0].losses

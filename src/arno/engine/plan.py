@@ -7,14 +7,17 @@ translated   it speaks another one: request and answer go through the canonical 
 
 from __future__ import annotations
 
+import msgspec
+
 from arno.canon.ext import Loss
 from arno.canon.failure import RequestError
 from arno.dialects import CLIENTS, DIALECTS, is_native
 from arno.dialects.base import Headers, Stamp
 from arno.dialects.disclosure import header_text
+from arno.dialects.dispositions import client_field
 from arno.engine.call import Call
 from arno.engine.prices import Charger, Teller
-from arno.engine.translation import Translation
+from arno.engine.translation import TABLES, Translation
 from arno.exchange.machine import Exchange, Limits
 from arno.exchange.writers import Encode, Restamp, Verbatim, Writer
 from arno.ledger.price import PriceTable
@@ -87,10 +90,18 @@ class Plan:
                 members=envelope.members,
             )
         if endpoint.quirks:
-            body = quirks.apply(endpoint.quirks, body)
+            body, taken = quirks.apply_and_tell(endpoint.quirks, body)
+            losses += self._in_clients_words(taken)
         if not self._native:
             losses += tuple(Loss(name, "dropped", FORWARD) for name, _ in self._call.forward)
         return body, losses
+
+    def _in_clients_words(self, losses: tuple[Loss, ...]) -> tuple[Loss, ...]:
+        """Losses with the names that the client knows of what was lost."""
+        client = TABLES.get(self._call.dialect, self._call.dialect)
+        return tuple(
+            msgspec.structs.replace(loss, path=client_field(client, loss.path)) for loss in losses
+        )
 
     def exchange(self, limits: Limits, key: str | None) -> Exchange:
         """The machine that reads the answer and writes the client's bytes; key: as in `request`."""
