@@ -299,3 +299,32 @@ def test_a_host_that_never_says_why_it_ends_means_a_stop() -> None:
     """`finish_optional`: its end mark is all it says."""
     events = decode(stream(TEXT), lambda: CHAT.stream_decoder(finish_optional=True))
     assert events[-2:] == [ChoiceEnd(0, FinishReason.STOP, None), ResponseEnd()]
+
+
+LOGPROBS = {"content": [{"token": "a", "logprob": -0.5}], "refusal": []}
+
+
+def test_logprobs_go_to_the_open_text_or_refusal() -> None:
+    for members in ({"content": "a"}, {"refusal": "a"}):
+        chunk = delta(**members)
+        chunk["choices"][0]["logprobs"] = LOGPROBS
+        events = decode(stream(chunk, delta("stop")))
+        (piece,) = [e for e in events if isinstance(e, PartDelta) and e.slot is Slot.LOGPROBS]
+        assert json.equal(piece.value, LOGPROBS)
+
+
+def test_logprobs_without_a_text_stand_at_the_end_of_their_choice() -> None:
+    first, last = delta(role="assistant"), delta("stop")
+    for chunk in (first, last):
+        chunk["choices"][0]["logprobs"] = LOGPROBS
+    ends = [event for event in decode(stream(first, last)) if isinstance(event, ChoiceEnd)]
+    (token,) = LOGPROBS["content"]
+    told = json.loads(json.dumps({"content": [token, token], "refusal": None}))
+    assert json.equal(ends[0].ext["chat"]["logprobs"], told)
+
+
+def test_what_later_pieces_of_audio_tell_is_kept() -> None:
+    late = delta(audio={"data": "AA==", "expires_at": 5})
+    body = stream(delta(audio={"id": "a"}), late, delta("stop"))
+    (part,) = folded(decode(body)).choices[0].parts
+    assert part.ext["chat"] == {"@member": "audio", "expires_at": 5}

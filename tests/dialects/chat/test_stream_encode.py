@@ -18,7 +18,9 @@ from arno.canon.events import (
     StreamError,
     UsageUpdate,
 )
+from arno.canon.ext import Loss
 from arno.canon.failure import Failure, FailureKind
+from arno.canon.fold import fold
 from arno.canon.parts import (
     MediaKind,
     MediaPart,
@@ -29,11 +31,13 @@ from arno.canon.parts import (
     TextPart,
     ToolCallPart,
 )
-from arno.canon.response import FinishReason
+from arno.canon.response import FinishReason, Response
+from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
 from arno.dialects.base import Stamp
+from arno.wire import encode_sse, json
 from tests.dialects.chat.building import documents_of
-from tests.laws.harness import CHAT, checked, no_price
+from tests.laws.harness import CHAT, checked, decode, no_price
 
 STAMP = Stamp(id="gen-1", model="m/x", provider="Host", created=7)
 START = ResponseStart(id="up", model="up/m")
@@ -311,3 +315,43 @@ def test_the_stamp_wins_but_for_who_served(
 def test_heartbeat_and_end_mark() -> None:
     assert CHAT.heartbeat() == b": ARNO PROCESSING\n"
     assert CHAT.stream_done() == DONE.encode()
+
+
+LOGPROBS: dict[str, Any] = {"content": [{"token": "a"}], "refusal": None}
+
+
+def test_logprobs_of_a_whole_answer_are_told_with_the_finish() -> None:
+    choice = {
+        "index": 0,
+        "message": {"role": "assistant", "content": "a"},
+        "logprobs": LOGPROBS,
+        "finish_reason": "stop",
+    }
+    answer = CHAT.decode_response(json.dumps({"id": "x", "choices": [choice]}))
+    assert isinstance(answer, Response)
+    documents = documents_of(said(*unfold(answer)).encode())
+    assert [d["choices"][0].get("logprobs") for d in documents] == [None, LOGPROBS]
+    body = b"".join(encode_sse(json.dumps(document)) for document in documents)
+    assert fold(decode(body)).logprobs == {0: [LOGPROBS]}
+
+
+def test_members_that_each_chunk_repeats() -> None:
+    start = ResponseStart(id="up", ext={"chat": {"system_fingerprint": "fp", "odd": 1}})
+    (document,) = documents_of(said(start, TEXT, PartDelta(0, Slot.TEXT, "a")).encode())
+    assert document["system_fingerprint"] == "fp"
+    assert "odd" not in document
+
+
+def test_losses_of_the_request_and_of_the_answer_stand_in_the_usage() -> None:
+    stamp = Stamp(losses=(Loss("/stop", "dropped", "no place"),))
+    encoder = CHAT.stream_encoder(stamp, no_price, include_usage=True)
+    film = PartStart(1, MediaPart(kind=MediaKind.VIDEO, url="u"))
+    text: list[Event] = [TEXT, PartDelta(0, Slot.TEXT, "a"), PartEnd(0)]
+    end: list[Event] = [film, PartEnd(1), END, UsageUpdate(Usage(input=1)), ResponseEnd()]
+    *_, usage = documents_of(encoder.feed([START, *text, *end]))
+    assert [loss["path"] for loss in usage["usage"]["losses"]] == ["/stop", "/choices/0/parts/1"]
+
+
+def test_an_answer_that_says_nothing_at_all_is_no_good_stream() -> None:
+    (document,) = documents_of(said(START, ResponseEnd()).encode())
+    assert document["error"]["metadata"]["reason"] == "invalid_answer"
