@@ -134,7 +134,7 @@ def test_secrets_are_compared_in_constant_time_only():
         ast.unparse(node) for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)
     ]
     assert "hmac.compare_digest(known[0], digest)" in calls
-    assert "hmac.compare_digest(bearer, plain)" in calls
+    assert "hmac.compare_digest(credential or b'', other)" in calls
 
 
 @pytest.mark.parametrize(
@@ -225,3 +225,23 @@ def test_what_needs_no_key(keyed):
         assert get(url, path).status == 200
     for path in ("/api/v1/key", "/v1/auth/key", "/api/v1/generation?id=gen-1"):
         assert get(url, path).status == 401
+
+
+@pytest.mark.parametrize(
+    ("fields", "path", "status"),
+    [
+        ({"x-goog-api-key": ONE}, "/v1beta/models/m:generateContent", 200),
+        ({}, f"/v1beta/models/m:generateContent?key={ONE}", 200),
+        ({}, "/v1beta/models/m:generateContent?key=wrong", 401),
+        ({"x-goog-api-key": ONE}, f"/v1beta/models/m:generateContent?key={ONE}", 200),
+        ({"x-goog-api-key": ONE}, f"/v1beta/models/m:generateContent?key={TWO}", 400),
+        ({"x-goog-api-key": ONE, "x-api-key": TWO}, "/v1/messages", 400),
+        ({"x-goog-api-key": ONE, "Authorization": f"Bearer {ONE}"}, "/v1/messages", 200),
+        # A key in the query is this dialect's way only.
+        ({}, f"/v1/messages?key={ONE}", 401),
+    ],
+)
+def test_keys_where_the_callers_dialect_puts_them(keyed, fields, path, status):
+    url, _ = keyed
+    ask = {**ASK, "max_tokens": 5, "contents": [{"role": "user", "parts": [{"text": "Hi"}]}]}
+    assert post(url, ask, fields, path=path).status == status
