@@ -26,9 +26,14 @@ Document = dict[str, Any]
 def documents_of(case: Recording) -> list[Document]:
     """The JSON documents of an answer, whole or streamed."""
     if not case.stream:
-        return [json.loads(case.body)]
+        return [document_of(case.body)]
     data = [frame.data for frame in frames_of(case.body)]
-    return [json.loads(text) for text in data if text and text.strip().startswith(b"{")]
+    return [document_of(text) for text in data if text and text.strip().startswith(b"{")]
+
+
+def document_of(text: bytes) -> Document:
+    document: Any = json.loads(text)
+    return document
 
 
 def choices_of(case: Recording) -> Iterator[Document]:
@@ -388,6 +393,6 @@ def test_a_whole_answer_in_blocks() -> None:
 def test_the_table_of_scripts_notices_a_decoder_that_reads_one_name_only() -> None:
     """The control: without `reasoning_content` the scripts say less."""
     documents, parts, _ = SCRIPTS["DeepSeek: reasoning, then content that was null"]
-    blind = [json.loads(json.dumps(d).replace(b"reasoning_content", b"other")) for d in documents]
+    blind = [document_of(json.dumps(d).replace(b"reasoning_content", b"other")) for d in documents]
     answer = folded(decode(stream(*blind)))
     assert bare(answer.choices[0].parts) != bare(parts)

@@ -305,8 +305,7 @@ LOGPROBS = {"content": [{"token": "a", "logprob": -0.5}], "refusal": []}
 
 
 def test_logprobs_go_to_the_open_text_or_refusal() -> None:
-    for members in ({"content": "a"}, {"refusal": "a"}):
-        chunk = delta(**members)
+    for chunk in (delta(content="a"), delta(refusal="a")):
         chunk["choices"][0]["logprobs"] = LOGPROBS
         events = decode(stream(chunk, delta("stop")))
         (piece,) = [e for e in events if isinstance(e, PartDelta) and e.slot is Slot.LOGPROBS]
