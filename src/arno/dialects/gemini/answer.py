@@ -210,7 +210,9 @@ def _encode_choice(choice: Choice, response_id: str | None, losses: list[Loss]) 
     if parts or not native:
         role = {} if native else {"role": "model"}
         document["content"] = {"parts": parts, **role, **(document.get("content") or {})}
-    if choice.reason is not None and not (native and choice.native_reason is None):
+    if native and choice.native_reason is not None:
+        document["finishReason"] = choice.native_reason
+    elif choice.reason is not None and not native:
         calls = has_calls(list(choice.parts))
         document["finishReason"] = wire_reason(choice.reason, choice.native_reason, has_calls=calls)
     if not native:

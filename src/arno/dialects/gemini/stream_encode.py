@@ -34,7 +34,7 @@ from arno.dialects.gemini.answer import BLOCKED, FEEDBACK
 from arno.dialects.gemini.chunks import HEARTBEAT, candidate, chunk, error_frames, tail_of
 from arno.dialects.gemini.citations import CITATIONS, GROUNDING, Grounding
 from arno.dialects.gemini.reasons import wire_reason
-from arno.dialects.gemini.residue import DIALECT, Document, give, note
+from arno.dialects.gemini.residue import DIALECT, Document, give, is_native, note
 from arno.dialects.gemini.stream_parts import Text, Whole, is_call, is_hidden, is_text
 from arno.dialects.gemini.usage import told_usage
 
@@ -264,7 +264,9 @@ class GeminiStreamEncoder:
     def _finish_of(self, number: int, finish: ChoiceEnd) -> Document:
         choice = self._choices[number]
         kept = {k: v for k, v in give(finish.ext).items() if k not in ("content", "index")}
-        word = wire_reason(finish.reason, finish.native_reason, has_calls=choice.called)
+        word = finish.native_reason if is_native(finish.ext) else None
+        if word is None:
+            word = wire_reason(finish.reason, finish.native_reason, has_calls=choice.called)
         told = {**candidate(number, EMPTY), "finishReason": word, **kept}
         grounding = choice.grounding.document
         if grounding is not None and not kept.keys() & {GROUNDING, CITATIONS}:
