@@ -163,6 +163,8 @@ class Dialect(Protocol):
     """How its streams are cut into frames."""
     usage_member: str
     """The member of a whole answer that holds its usage object."""
+    artefact_marks: tuple[bytes, ...]
+    """What stands, one or the other, in each request body that sends reasoning artefacts back."""
     headers: Headers
     """Fields that every request of the dialect needs besides content type and key."""
 

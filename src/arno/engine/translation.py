@@ -8,7 +8,6 @@ strictness, or for something that must not be lost, is refused at that candidate
 from __future__ import annotations
 
 import hashlib
-import re
 
 import msgspec
 
@@ -20,10 +19,6 @@ from arno.dialects.translate import encode_for
 from arno.engine.call import Call
 from arno.engine.origins import Origins, artefacts_of, without_foreign
 from arno.providers import Candidate
-
-ARTEFACTS = re.compile(rb'signature|encrypted|"thought_?[sS]ignature|redacted')
-"""What stands in every body that sends reasoning artefacts back."""
-
 
 TABLES = {"completions": "chat"}
 """Operations that are wrapped as another dialect's."""
@@ -44,18 +39,18 @@ class Translation:
         self._call = call
         self._origins = origins
         self._request: Request | None = None
+        marks, body = CLIENTS[call.dialect].artefact_marks, call.body
+        self._may_hold_artefacts = bool(origins) and any(body.find(mark) >= 0 for mark in marks)
 
     async def recall(self) -> None:
         """Find out where the artefacts of the request come from, if it holds any."""
-        if self._origins and ARTEFACTS.search(self._call.body) is not None:
+        if self._may_hold_artefacts:
             parts = (part for message in self._decoded().messages for part in message.parts)
             await self._origins.recall([text for part in parts for text in artefacts_of(part)])
 
     def has_foreign_artefacts(self, candidate: Candidate) -> bool:
         """True if the request sends back what another endpoint is known to have made."""
-        if not self._origins or ARTEFACTS.search(self._call.body) is None:
-            return False
-        return bool(self.request_for(candidate)[1])
+        return self._may_hold_artefacts and bool(self.request_for(candidate)[1])
 
     def request_for(self, candidate: Candidate) -> tuple[Request, tuple[Loss, ...]]:
         """The request with the model's id there, without what must not go there."""

@@ -36,6 +36,7 @@ class ChatDialect:
     name = "chat"
     framing = Framing.SSE
     usage_member = "usage"
+    artefact_marks: tuple[bytes, ...] = (b'"reasoning_details"',)
     headers: Headers = ()
 
     def path(self, model: str, *, stream: bool) -> str:

@@ -39,6 +39,7 @@ class ConverseDialect:
     name = "converse"
     framing = Framing.EVENT_STREAM
     usage_member = "usage"
+    artefact_marks: tuple[bytes, ...] = (b'"signature"', b'"redactedContent"')
     headers: Headers = ()
 
     def path(self, model: str, *, stream: bool) -> str:

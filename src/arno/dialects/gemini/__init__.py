@@ -40,6 +40,7 @@ class GeminiDialect:
     name = DIALECT
     framing = Framing.SSE
     usage_member = "usageMetadata"
+    artefact_marks: tuple[bytes, ...] = (b'ignature"',)
     headers: Headers = ()
 
     def path(self, model: str, *, stream: bool) -> str:

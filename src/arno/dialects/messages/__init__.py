@@ -35,6 +35,7 @@ class MessagesDialect:
     name = "messages"
     framing = Framing.SSE
     usage_member = "usage"
+    artefact_marks: tuple[bytes, ...] = (b'"signature"', b'"redacted_thinking"')
     headers: Headers = (("anthropic-version", "2023-06-01"),)
 
     def path(self, model: str, *, stream: bool) -> str:

@@ -43,6 +43,7 @@ class ResponsesDialect:
     name = "responses"
     framing = Framing.SSE
     usage_member = "usage"
+    artefact_marks: tuple[bytes, ...] = (b'"encrypted_content"', b'"signature"')
     headers: Headers = ()
 
     def path(self, model: str, *, stream: bool) -> str:
