@@ -101,7 +101,8 @@ def cited_texts(draw: st.DrawFn) -> TextPart:
     text = draw(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20))
     annotations = []
     for number in range(draw(st.integers(0, 2))):
-        source = {"url": f"https://s{number}.test/{draw(words)}", "title": draw(words)}
+        url = f"https://s{number}.test/{draw(words)}"
+        source: dict[str, object] = {"url": url, "title": draw(words)}
         if draw(st.booleans()):
             start = draw(st.integers(0, len(text) - 1))
             end = draw(st.integers(start + 1, len(text)))

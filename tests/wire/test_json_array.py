@@ -21,7 +21,7 @@ def frames(pieces, limit: int = 10_000) -> list[Frame]:
     return [frame for piece in pieces for frame in decoder.feed(piece)] + decoder.close()
 
 
-def test_an_element_is_a_frame_and_so_is_the_end() -> None:
+def test_an_element_is_a_frame_and_so_is_the_end():
     found = frames([PRETTY])
     assert [frame.data for frame in found] == [
         b'{\r\n  "a": "]}\\"\\\\"\r\n}',
@@ -34,7 +34,7 @@ def test_an_element_is_a_frame_and_so_is_the_end() -> None:
     assert [frame.raw for frame in found[2:]] == [b"\r\n]", b"\r\n"]
 
 
-def test_an_element_is_told_as_soon_as_it_ends() -> None:
+def test_an_element_is_told_as_soon_as_it_ends():
     decoder = JSONArrayDecoder()
     assert decoder.feed(b"[") == []
     assert [frame.data for frame in decoder.feed(b'{"a":1}')] == [b'{"a":1}']
@@ -53,19 +53,19 @@ def test_an_element_is_told_as_soon_as_it_ends() -> None:
         (b"", []),
     ],
 )
-def test_other_shapes(body: bytes, elements: list[bytes | None]) -> None:
+def test_other_shapes(body, elements):
     assert [frame.data for frame in frames([body])] == elements
     assert frames(bytewise(body)) == frames([body])
 
 
 @pytest.mark.parametrize("body", [b'[{"a":1}]x', b"[}", b"[:1]", b"]", b'{"a":1}{'])
-def test_what_cannot_stand_there_is_refused(body: bytes) -> None:
+def test_what_cannot_stand_there_is_refused(body):
     for pieces in ([body], bytewise(body)):
         with pytest.raises(MalformedJSON):
             frames(pieces)
 
 
-def test_a_refusal_lets_what_was_whole_before_it_pass() -> None:
+def test_a_refusal_lets_what_was_whole_before_it_pass():
     decoder = JSONArrayDecoder()
     assert [frame.data for frame in decoder.feed(b"[{},}")] == [b"{}"]
     for _ in range(2):
@@ -74,7 +74,7 @@ def test_a_refusal_lets_what_was_whole_before_it_pass() -> None:
 
 
 @pytest.mark.parametrize("end", range(1, len(PRETTY.rstrip())))
-def test_a_cut_leaves_an_unfinished_frame_or_none(end: int) -> None:
+def test_a_cut_leaves_an_unfinished_frame_or_none(end):
     """The control is the whole body: nothing of it is unfinished."""
     found = frames([PRETTY[:end]])
     assert b"".join(frame.raw for frame in found) == PRETTY[:end]
@@ -94,7 +94,7 @@ space = st.sampled_from([b"", b" ", b"\r\n", b"\n\t"])
 
 @given(elements=st.lists(documents, max_size=4), data=st.data())
 @settings(max_examples=100)
-def test_any_split_gives_the_same_frames(elements, data) -> None:
+def test_any_split_gives_the_same_frames(elements, data):
     separated = [data.draw(space) + json.dumps(each) + data.draw(space) for each in elements]
     body = data.draw(space) + b"[" + b",".join(separated) + b"]" + data.draw(space)
     whole = frames([body])
@@ -112,7 +112,7 @@ brackets = st.lists(st.sampled_from(list(b'[]{},:"\\ 1x')), max_size=60).map(byt
     body=brackets | brackets.map(lambda rest: b"[" + rest) | st.binary(max_size=60), data=st.data()
 )
 @settings(max_examples=100)
-def test_garbage_is_cut_or_refused_alike_however_it_arrives(body: bytes, data) -> None:
+def test_garbage_is_cut_or_refused_alike_however_it_arrives(body, data):
     cuts = data.draw(st.lists(st.integers(0, len(body)), max_size=5))
 
     def outcome(pieces):
@@ -130,7 +130,7 @@ def test_garbage_is_cut_or_refused_alike_however_it_arrives(body: bytes, data) -
 
 
 @pytest.mark.parametrize("size", [1, 64])
-def test_a_frame_over_the_limit_is_refused_and_one_at_the_limit_is_not(size: int) -> None:
+def test_a_frame_over_the_limit_is_refused_and_one_at_the_limit_is_not(size):
     element = b'{"a":"' + b"x" * 40 + b'"}'
     body = b"[" + element + b"]"
     pieces = [body[at : at + size] for at in range(0, len(body), size)]
@@ -139,7 +139,7 @@ def test_a_frame_over_the_limit_is_refused_and_one_at_the_limit_is_not(size: int
         frames(pieces, limit=len(element))
 
 
-def test_the_work_grows_with_the_bytes_alone() -> None:
+def test_the_work_grows_with_the_bytes_alone():
     def spent(count: int) -> float:
         body = b'[{"a":"' + b"x" * count + b'"}]'
         before = process_time()
@@ -150,7 +150,7 @@ def test_the_work_grows_with_the_bytes_alone() -> None:
     assert spent(800_000) < 40 * max(spent(100_000), 0.002)
 
 
-def test_a_closed_decoder_takes_nothing_more() -> None:
+def test_a_closed_decoder_takes_nothing_more():
     decoder = JSONArrayDecoder()
     assert decoder.close() == decoder.close() == []
     with pytest.raises(ValueError, match="closed"):
@@ -164,7 +164,7 @@ def written(*pieces: bytes) -> bytes:
     return b"".join(map(writer.feed, pieces)) + writer.close() + writer.close()
 
 
-def test_events_become_the_elements_of_an_array() -> None:
+def test_events_become_the_elements_of_an_array():
     events = encode_sse(b'{"a":1}'), encode_sse(b'{"b":\n2}'), encode_comment("x")
     assert written(*events) == b'[{"a":1},\r\n{"b":\n2}\r\n]'
     assert written(b"".join(events)) == written(*events)
@@ -172,7 +172,7 @@ def test_events_become_the_elements_of_an_array() -> None:
     assert json.loads(written(encode_comment("x"), b"\r\n", events[0])) == [{"a": 1}]
 
 
-def test_an_error_event_is_the_last_element_without_its_echo() -> None:
+def test_an_error_event_is_the_last_element_without_its_echo():
     error = b'{"error":{"code":503}}'
     body = written(encode_sse(b"{}"), encode_sse(error) + error + b"\r\n")
     assert json.loads(body) == [{}, json.loads(error)]

@@ -27,11 +27,11 @@ from tests.dialects.gemini.building import (
 from tests.laws.gemini import GEMINI
 
 
-def said(response: Response) -> dict:
+def said(response):
     return json.loads(json.dumps(GEMINI.encode_response(response)[0]))
 
 
-def rewritten(document: dict) -> dict:
+def rewritten(document):
     return said(read(document))
 
 
@@ -52,7 +52,7 @@ CALL = {"functionCall": {"name": "f", "args": {"a": 1}}}
         ("A_NEW_WORD", [{"text": "a"}], FinishReason.OTHER),
     ],
 )
-def test_endings(word: str, parts: list, reason: FinishReason) -> None:
+def test_endings(word, parts, reason):
     document = answered(*parts, finish=word, finishMessage="why", safetyRatings=[{"blocked": True}])
     choice = read(document).choices[0]
     assert (choice.reason, choice.native_reason) == (reason, word)
@@ -60,7 +60,7 @@ def test_endings(word: str, parts: list, reason: FinishReason) -> None:
 
 
 @pytest.mark.parametrize("content", [{}, {"role": "model"}, {"parts": []}, None])
-def test_candidates_without_parts_come_back_as_they_were(content) -> None:
+def test_candidates_without_parts_come_back_as_they_were(content):
     document = answered(finish="MAX_TOKENS")
     candidate = document["candidates"][0]
     del candidate["content"]
@@ -74,7 +74,7 @@ def test_candidates_without_parts_come_back_as_they_were(content) -> None:
     "word",
     ["MALFORMED_FUNCTION_CALL", "MALFORMED_RESPONSE", "UNEXPECTED_TOOL_CALL"],
 )
-def test_a_broken_answer_is_a_failure_that_may_be_tried_again(word: str) -> None:
+def test_a_broken_answer_is_a_failure_that_may_be_tried_again(word):
     document = answered(finish=word, finishMessage="print(f(")
     failure = GEMINI.decode_response(json.dumps(document))
     assert isinstance(failure, Failure)
@@ -83,7 +83,7 @@ def test_a_broken_answer_is_a_failure_that_may_be_tried_again(word: str) -> None
     assert "print(f(" in failure.message
 
 
-def test_a_refused_prompt_is_an_empty_answer_that_a_filter_ended() -> None:
+def test_a_refused_prompt_is_an_empty_answer_that_a_filter_ended():
     document = {
         "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"},
         "usageMetadata": {"promptTokenCount": 7, "totalTokenCount": 7},
@@ -114,13 +114,13 @@ def test_a_refused_prompt_is_an_empty_answer_that_a_filter_ended() -> None:
         (b'{"error":{"code":429,"status":"RESOURCE_EXHAUSTED"}}', FailureKind.RATE_LIMIT),
     ],
 )
-def test_what_is_no_answer_is_a_failure(body: bytes, kind: FailureKind) -> None:
+def test_what_is_no_answer_is_a_failure(body, kind):
     failure = GEMINI.decode_response(body)
     assert isinstance(failure, Failure)
     assert failure.kind is kind
 
 
-def test_ids_are_made_of_the_answer_and_the_place_and_taken_away_again() -> None:
+def test_ids_are_made_of_the_answer_and_the_place_and_taken_away_again():
     document = answered(CALL, {"functionCall": {"name": "f", "id": "own"}}, CALL)
     first, own, second = (part.call_id for part in parts_of(document))
     assert own == "own"
@@ -136,7 +136,7 @@ def test_ids_are_made_of_the_answer_and_the_place_and_taken_away_again() -> None
     assert rewritten(nameless) == nameless
 
 
-def test_a_made_id_stays_where_it_would_not_be_made_again() -> None:
+def test_a_made_id_stays_where_it_would_not_be_made_again():
     """An answer passed on under another id, as a gateway does."""
     response = read(answered(CALL))
     renamed = msgspec.structs.replace(response, id="ours")
@@ -144,7 +144,7 @@ def test_a_made_id_stays_where_it_would_not_be_made_again() -> None:
     assert again.choices[0].parts[0].call_id == response.choices[0].parts[0].call_id
 
 
-def test_thoughts_signatures_and_media() -> None:
+def test_thoughts_signatures_and_media():
     document = answered(
         {"text": "hm", "thought": True},
         {"text": "", "thoughtSignature": SIGNATURE},
@@ -164,7 +164,7 @@ def test_thoughts_signatures_and_media() -> None:
     assert rewritten(document) == document
 
 
-def test_pieces_of_one_text_are_one_part() -> None:
+def test_pieces_of_one_text_are_one_part():
     document = answered(
         {"text": "a"},
         {"text": "b"},
@@ -192,7 +192,7 @@ def citation(url: str, start: int | None = None, end: int | None = None, **sourc
     return {"type": "url_citation", "url_citation": {"url": url, **source, **place}}
 
 
-def test_grounding_is_told_as_citations_in_characters() -> None:
+def test_grounding_is_told_as_citations_in_characters():
     document = grounded(
         "69°F. Sunny.",
         {"endIndex": 6, "text": "69°F."},
@@ -209,7 +209,7 @@ def test_grounding_is_told_as_citations_in_characters() -> None:
     assert rewritten(document) == document
 
 
-def test_a_segment_is_looked_for_where_it_is_and_where_it_is_not_said_to_be() -> None:
+def test_a_segment_is_looked_for_where_it_is_and_where_it_is_not_said_to_be():
     document = grounded("unused", {"partIndex": 1, "endIndex": 2, "text": "bb"})
     document["candidates"][0]["content"]["parts"] = [
         {"text": "aa"},
@@ -227,7 +227,7 @@ def test_a_segment_is_looked_for_where_it_is_and_where_it_is_not_said_to_be() ->
     assert list(third.annotations) == [citation("https://a.test", 0, 2, title="A")]
 
 
-def test_citation_metadata_is_told_as_citations_too() -> None:
+def test_citation_metadata_is_told_as_citations_too():
     sources = [{"startIndex": 1, "endIndex": 3, "uri": "https://a.test", "license": "x"}]
     for members in ({"citationSources": sources}, {"citations": sources}):
         document = answered({"text": "abcd"}, citationMetadata=members)
@@ -235,7 +235,7 @@ def test_citation_metadata_is_told_as_citations_too() -> None:
         assert rewritten(document) == document
 
 
-def test_citations_of_other_dialects_are_grounding() -> None:
+def test_citations_of_other_dialects_are_grounding():
     annotations = (
         citation("https://a.test", 0, 2, title="A"),
         citation("https://a.test", 3, 4, title="A"),
@@ -263,14 +263,14 @@ def test_citations_of_other_dialects_are_grounding() -> None:
     }
 
 
-def test_tools_that_another_provider_ran_are_never_shown_as_calls() -> None:
+def test_tools_that_another_provider_ran_are_never_shown_as_calls():
     ran = ToolCallPart(call_id="1", name="web_search", executor=Executor.PROVIDER)
     document, losses = GEMINI.encode_response(answer(ran, TextPart(text="a")))
     assert document["candidates"][0]["content"]["parts"] == [{"text": "a"}]
     assert [(loss.path, loss.action) for loss in losses] == [("/choices/0/parts/0", "dropped")]
 
 
-def test_an_answer_of_another_dialect_has_what_clients_look_for() -> None:
+def test_an_answer_of_another_dialect_has_what_clients_look_for():
     choice = Choice(parts=(TextPart(text="a"),), reason=FinishReason.STOP, native_reason="end_turn")
     response = Response(id="a1", model="m", created=1_700_000_000, choices=(choice,))
     assert said(response) == {

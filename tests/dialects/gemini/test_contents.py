@@ -43,7 +43,7 @@ def result(name: str, response: dict, **members) -> dict:
     return {"functionResponse": {"name": name, "response": response, **members}}
 
 
-def test_results_are_messages_of_their_own_and_one_turn_again() -> None:
+def test_results_are_messages_of_their_own_and_one_turn_again():
     """R16: three calls, three results, then the user's words, in one turn and in two."""
     calls = turn("model", *(call(name, args={}) for name in "abc"))
     results = [result(name, {"output": name}) for name in "abc"]
@@ -61,7 +61,7 @@ def test_results_are_messages_of_their_own_and_one_turn_again() -> None:
         assert written(value) == ({"contents": contents}, {})
 
 
-def test_parallel_results_of_another_dialect_are_one_turn() -> None:
+def test_parallel_results_of_another_dialect_are_one_turn():
     value = messages(
         (Role.USER, (HI,)),
         (
@@ -80,7 +80,7 @@ def test_parallel_results_of_another_dialect_are_one_turn() -> None:
     ]
 
 
-def test_made_ids_are_taken_away_and_results_stand_in_the_order_of_their_calls() -> None:
+def test_made_ids_are_taken_away_and_results_stand_in_the_order_of_their_calls():
     value = messages(
         (Role.USER, (HI,)),
         (
@@ -101,7 +101,7 @@ def test_made_ids_are_taken_away_and_results_stand_in_the_order_of_their_calls()
     assert contents[2]["parts"] == [result("f", {"output": "1"}), result("f", {"output": "2"})]
 
 
-def test_calls_without_ids_pair_with_results_by_name_and_order() -> None:
+def test_calls_without_ids_pair_with_results_by_name_and_order():
     value = asked(
         user("go"),
         turn("model", call("f", args={"n": 1}), call("g"), call("f", args={"n": 2}, id="own")),
@@ -134,7 +134,7 @@ def test_calls_without_ids_pair_with_results_by_name_and_order() -> None:
         ({}, [], None, None),
     ],
 )
-def test_what_a_result_says(response, texts, value, failed) -> None:
+def test_what_a_result_says(response, texts, value, failed):
     contents = [user("x"), turn("model", call("f")), turn("user", result("f", response))]
     read = asked(*contents)
     part = read.messages[2].parts[0]
@@ -144,7 +144,7 @@ def test_what_a_result_says(response, texts, value, failed) -> None:
     assert written(read) == ({"contents": contents}, {})
 
 
-def test_results_with_media_and_a_document_tell_both() -> None:
+def test_results_with_media_and_a_document_tell_both():
     picture = {"inlineData": {"mimeType": "image/png", "data": "aGk="}}
     contents = [
         user("x"),
@@ -162,7 +162,7 @@ def test_results_with_media_and_a_document_tell_both() -> None:
     assert written(read) == ({"contents": contents}, {})
 
 
-def test_results_of_other_dialects_are_objects() -> None:
+def test_results_of_other_dialects_are_objects():
     def told(part: ToolResultPart) -> tuple:
         value = messages((Role.USER, (HI,)), (Role.TOOL, (part,)))
         document, losses = written(value)
@@ -183,7 +183,7 @@ def test_results_of_other_dialects_are_objects() -> None:
     )
 
 
-def test_system_prompts_are_hoisted_and_late_ones_told_as_the_users() -> None:
+def test_system_prompts_are_hoisted_and_late_ones_told_as_the_users():
     value = messages(
         (Role.SYSTEM, (TextPart(text="one"),)),
         (Role.DEVELOPER, (TextPart(text="two"),)),
@@ -196,19 +196,19 @@ def test_system_prompts_are_hoisted_and_late_ones_told_as_the_users() -> None:
     assert losses == {"/messages/1": "renamed", "/messages/3": "approximated"}
 
 
-def test_a_system_instruction_may_be_a_string() -> None:
+def test_a_system_instruction_may_be_a_string():
     value = asked(user("hi"), systemInstruction="be brief")
     assert [part.text for part in value.messages[0].parts] == ["be brief"]
     assert written(value)[0]["systemInstruction"] == "be brief"
 
 
-def test_a_request_of_system_prompts_alone_is_refused() -> None:
+def test_a_request_of_system_prompts_alone_is_refused():
     with pytest.raises(RequestError) as error:
         written(messages((Role.SYSTEM, (TextPart(text="one"),))))
     assert error.value.path == "/messages"
 
 
-def test_media_travel_inline_or_by_address_and_no_other_way() -> None:
+def test_media_travel_inline_or_by_address_and_no_other_way():
     parts = (
         MediaPart(kind=MediaKind.IMAGE, data="aGk=", detail="low"),
         MediaPart(kind=MediaKind.IMAGE, url="https://x.test/a.png?b=1"),
@@ -228,7 +228,7 @@ def test_media_travel_inline_or_by_address_and_no_other_way() -> None:
     assert error.value.path == "/messages/0/parts/1"
 
 
-def test_what_stands_beside_a_part_is_kept() -> None:
+def test_what_stands_beside_a_part_is_kept():
     parts = [
         {
             "fileData": {"fileUri": "gs://b/v", "mimeType": "video/mp4"},
@@ -244,7 +244,7 @@ def test_what_stands_beside_a_part_is_kept() -> None:
     assert written(value) == ({"contents": [turn("user", *parts)]}, {})
 
 
-def test_own_artefacts_go_back_and_others_stay_away() -> None:
+def test_own_artefacts_go_back_and_others_stay_away():
     """R18."""
     value = messages(
         (Role.USER, (HI,)),
@@ -274,7 +274,7 @@ def test_own_artefacts_go_back_and_others_stay_away() -> None:
     }
 
 
-def test_a_signature_that_another_wire_carried_apart_goes_to_its_call() -> None:
+def test_a_signature_that_another_wire_carried_apart_goes_to_its_call():
     seal = ReasoningPart(form=ReasoningForm.SEALED, sealed=SIGNATURE, format=OWN, id="2")
     loose = ReasoningPart(form=ReasoningForm.SEALED, sealed=SIGNATURE, format=OWN)
     calls = (ToolCallPart(call_id="1", name="f"), ToolCallPart(call_id="2", name="g"))
@@ -287,7 +287,7 @@ def test_a_signature_that_another_wire_carried_apart_goes_to_its_call() -> None:
     assert losses == {}
 
 
-def test_calls_of_other_models_need_no_signature_where_models_ask_for_none() -> None:
+def test_calls_of_other_models_need_no_signature_where_models_ask_for_none():
     said = Message(role=Role.ASSISTANT, parts=(ToolCallPart(call_id="1", name="f"),))
     turns = (Message(role=Role.USER, parts=(HI,)), said)
     for model, signed in (("gemini-3-pro", True), ("gemini-2.5-pro", False)):
@@ -300,7 +300,7 @@ def test_calls_of_other_models_need_no_signature_where_models_ask_for_none() -> 
     assert written(back)[0]["contents"][1]["parts"][0]["thoughtSignature"] == UNSIGNED
 
 
-def test_a_signature_in_the_other_alphabet_is_the_same_artefact() -> None:
+def test_a_signature_in_the_other_alphabet_is_the_same_artefact():
     """The SDK for Python sends `-_` where the upstream wrote `+/`; an origin is found by text."""
     contents = [user("x"), turn("model", {**call("f"), "thoughtSignature": "ab-_"})]
     value = asked(*contents)
@@ -308,7 +308,7 @@ def test_a_signature_in_the_other_alphabet_is_the_same_artefact() -> None:
     assert written(value) == ({"contents": contents}, {})
 
 
-def test_tools_that_the_provider_ran_go_back_as_they_came_and_nowhere_else() -> None:
+def test_tools_that_the_provider_ran_go_back_as_they_came_and_nowhere_else():
     parts = [
         {"toolCall": {"id": "1", "toolType": "GOOGLE_SEARCH_WEB", "args": {"q": ["a"]}}},
         {"toolResponse": {"id": "1", "tool_type": "GOOGLE_SEARCH_WEB", "response": {"r": 1}}},
@@ -329,7 +329,7 @@ def test_tools_that_the_provider_ran_go_back_as_they_came_and_nowhere_else() -> 
     assert losses == {"/messages/1/parts/0": "dropped"}
 
 
-def test_arguments_keep_their_bytes() -> None:
+def test_arguments_keep_their_bytes():
     body = (
         b'{"contents":[{"role":"user","parts":[{"text":"x"}]},{"role":"model","parts":'
         b'[{"functionCall":{"name":"f","args":{"a" :  1.0,\n "b":"\\u00e9"}}}]}]}'
@@ -343,7 +343,7 @@ def test_arguments_keep_their_bytes() -> None:
     assert "\n" not in read
 
 
-def test_arguments_that_are_no_object_stand_in_one_and_come_back() -> None:
+def test_arguments_that_are_no_object_stand_in_one_and_come_back():
     said = ToolCallPart(call_id="1", name="f", arguments='{"x": 1')
     value = messages((Role.USER, (HI,)), (Role.ASSISTANT, (said,)))
     body, losses = GEMINI.encode_request(value)
@@ -351,7 +351,7 @@ def test_arguments_that_are_no_object_stand_in_one_and_come_back() -> None:
     assert GEMINI.decode_request(body, LINE).messages[1].parts[0].arguments == '{"x": 1'
 
 
-def test_an_answer_kept_chunk_by_chunk_is_one_message() -> None:
+def test_an_answer_kept_chunk_by_chunk_is_one_message():
     contents = [
         user("x"),
         turn("model", {"text": "Hel"}),
@@ -369,7 +369,7 @@ def test_an_answer_kept_chunk_by_chunk_is_one_message() -> None:
     assert written(value) == ({"contents": contents}, {})
 
 
-def test_history_of_a_refusal_is_text_and_cache_marks_are_told() -> None:
+def test_history_of_a_refusal_is_text_and_cache_marks_are_told():
     value = messages(
         (Role.USER, (TextPart(text="a", cache=CacheHint()),)),
         (Role.ASSISTANT, (RefusalPart(text="no"),)),

@@ -12,7 +12,7 @@ from tests.laws.gemini import GEMINI
 BODY = json.dumps({"contents": [user("hi")]})
 
 
-def test_the_envelope() -> None:
+def test_the_envelope():
     body = json.dumps(
         {
             "contents": [user("hi")],
@@ -51,7 +51,7 @@ def test_the_envelope() -> None:
         (b"[" * 100_000, ""),
     ],
 )
-def test_bad_requests_name_the_member(body: bytes, path: str) -> None:
+def test_bad_requests_name_the_member(body, path):
     with pytest.raises(RequestError) as error:
         GEMINI.peek(body, LINE)
     assert error.value.path.startswith(path)
@@ -59,7 +59,7 @@ def test_bad_requests_name_the_member(body: bytes, path: str) -> None:
 
 
 @pytest.mark.parametrize("model", [None, "", "x" * 257, "a\nb"])
-def test_a_model_that_is_none(model: str | None) -> None:
+def test_a_model_that_is_none(model):
     with pytest.raises(RequestError) as error:
         GEMINI.peek(BODY, RequestLine(model=model))
     assert error.value.path == "model"
@@ -69,7 +69,7 @@ def edited(body: bytes, *, contract: bool = False) -> bytes:
     return GEMINI.edit_request(body, model="other", contract=contract, ask_usage=True)
 
 
-def test_a_body_in_which_nothing_changes_goes_on_as_it_came() -> None:
+def test_a_body_in_which_nothing_changes_goes_on_as_it_came():
     assert edited(BODY) is BODY
     routed = json.dumps({"contents": [user("hi")], "provider": {}, "session_id": "s"})
     assert edited(routed, contract=True) is routed
@@ -79,7 +79,7 @@ def test_a_body_in_which_nothing_changes_goes_on_as_it_came() -> None:
     assert again == edited(routed)
 
 
-def test_artefacts_of_other_wires_are_for_no_upstream_of_this_one() -> None:
+def test_artefacts_of_other_wires_are_for_no_upstream_of_this_one():
     """R18, where the body is passed on: what clients send back of an answer of another wire."""
     said = answer(
         ReasoningPart(text="hm", signature="s", format="anthropic-claude-v1"),

@@ -19,7 +19,7 @@ def failure(status: int, error: object, headers: tuple = ()) -> Failure:
 
 
 @pytest.mark.parametrize(("word", "kind"), KIND_OF_WORD.items())
-def test_the_status_word_tells_the_kind(word: str, kind: FailureKind) -> None:
+def test_the_status_word_tells_the_kind(word, kind):
     told = failure(400, {"code": 400, "message": "x", "status": word})
     assert told.kind is kind
     assert told.status == 400
@@ -65,11 +65,11 @@ def test_the_status_word_tells_the_kind(word: str, kind: FailureKind) -> None:
         (500, "plain words", K.SERVER),
     ],
 )
-def test_what_else_tells_the_kind(status: int, error: object, kind: FailureKind) -> None:
+def test_what_else_tells_the_kind(status, error, kind):
     assert failure(status, error).kind is kind
 
 
-def test_how_long_to_wait() -> None:
+def test_how_long_to_wait():
     details = [{"@type": f"{RPC}RetryInfo", "retryDelay": "7.5s"}]
     error = {"code": 429, "status": "RESOURCE_EXHAUSTED", "message": "m", "details": details}
     told = failure(429, error)
@@ -80,7 +80,7 @@ def test_how_long_to_wait() -> None:
     assert failure(429, {**error, "details": odd}).retry_after is None
 
 
-def test_what_is_said_of_the_operators_account_stays_there() -> None:
+def test_what_is_said_of_the_operators_account_stays_there():
     error = {"status": "UNAUTHENTICATED", "message": "key AIzaSyA1234567890 of project 7"}
     told = failure(401, error)
     assert told.message == "the upstream refused the gateway's credentials"
@@ -91,19 +91,19 @@ def test_what_is_said_of_the_operators_account_stays_there() -> None:
 
 
 @pytest.mark.parametrize("body", [b"", b"<html><h1>502</h1></html>", b"[]", b"7"])
-def test_bodies_that_are_no_errors(body: bytes) -> None:
+def test_bodies_that_are_no_errors(body):
     told = GEMINI.decode_failure(502, (("content-type", "text/html"),), body, Stage.BEFORE_HEAD)
     assert (told.kind, told.retryable) == (K.UNAVAILABLE, True)
     assert "<" not in told.message
 
 
-def test_an_array_of_one_error_is_the_error() -> None:
+def test_an_array_of_one_error_is_the_error():
     body = b'[{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"m"}}]'
     assert GEMINI.decode_failure(429, (), body, Stage.BEFORE_HEAD).kind is K.RATE_LIMIT
 
 
 @pytest.mark.parametrize("kind", FailureKind)
-def test_every_kind_is_told_and_known_again(kind: FailureKind) -> None:
+def test_every_kind_is_told_and_known_again(kind):
     given = Failure(kind, "why", code="X", retry_after=7.0, previous=(Previous("Host", "c", 500),))
     status, document = GEMINI.encode_failure(given, "Other")
     error = document["error"]
@@ -119,12 +119,12 @@ def test_every_kind_is_told_and_known_again(kind: FailureKind) -> None:
     assert streamed.kind is kind
 
 
-def test_another_domain_does_not_tell_our_kinds() -> None:
+def test_another_domain_does_not_tell_our_kinds():
     info = {"@type": f"{RPC}ErrorInfo", "reason": "upstream_truncated", "domain": "x.test"}
     assert failure(429, {"status": "RESOURCE_EXHAUSTED", "details": [info]}).kind is K.RATE_LIMIT
 
 
-def test_refusals_of_the_gateway() -> None:
+def test_refusals_of_the_gateway():
     assert GEMINI.encode_refusal(401, "who are you?", "unknown_key") == {
         "error": {
             "code": 401,

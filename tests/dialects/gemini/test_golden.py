@@ -85,7 +85,7 @@ TARGETS = [
 ]
 
 
-def test_there_are_cases_and_no_file_is_left_over() -> None:
+def test_there_are_cases_and_no_file_is_left_over():
     assert len(REQUESTS) >= 3
     assert len(ANSWERS) >= 3
     sources = {(case, "source") for case in (*REQUESTS, *ANSWERS)}
@@ -94,11 +94,11 @@ def test_there_are_cases_and_no_file_is_left_over() -> None:
 
 
 @pytest.mark.parametrize(("case", "target"), TARGETS)
-def test_golden(case: str, target: str) -> None:
+def test_golden(case, target):
     ours, kept = produced(case, target), golden(case, target)
     assert json.equal(ours, kept), json.dumps(ours).decode()
 
 
 @pytest.mark.parametrize("case", [*REQUESTS, *ANSWERS])
-def test_sources_come_back_as_they_were(case: str) -> None:
+def test_sources_come_back_as_they_were(case):
     assert json.equal(write(read(case)), golden(case, "source"))

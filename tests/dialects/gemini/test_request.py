@@ -4,9 +4,8 @@ import msgspec
 import pytest
 
 from arno.canon.failure import RequestError
-from arno.canon.parts import Executor, TextPart
+from arno.canon.parts import CacheHint, Executor, TextPart
 from arno.canon.request import (
-    CacheHint,
     Output,
     Reasoning,
     Request,
@@ -66,13 +65,13 @@ def config(value: Request) -> dict:
         ),
     ],
 )
-def test_bad_requests_name_the_member(body: bytes, path: str) -> None:
+def test_bad_requests_name_the_member(body, path):
     with pytest.raises(RequestError) as error:
         GEMINI.decode_request(body, LINE)
     assert error.value.path == path
 
 
-def test_the_model_and_the_stream_stand_in_the_line() -> None:
+def test_the_model_and_the_stream_stand_in_the_line():
     body = json.dumps({"contents": [user("hi")]})
     value = GEMINI.decode_request(body, RequestLine(model="tunedModels/x", stream=True))
     assert (value.model, value.stream) == ("tunedModels/x", True)
@@ -80,7 +79,7 @@ def test_the_model_and_the_stream_stand_in_the_line() -> None:
         GEMINI.decode_request(body)
 
 
-def test_members_in_snake_case_mean_the_same_and_are_written_back_so() -> None:
+def test_members_in_snake_case_mean_the_same_and_are_written_back_so():
     members = {
         "system_instruction": {"parts": [{"text": "be brief"}]},
         "generation_config": {
@@ -112,7 +111,7 @@ def test_members_in_snake_case_mean_the_same_and_are_written_back_so() -> None:
     assert losses == {}
 
 
-def test_the_gateways_own_members_are_routing() -> None:
+def test_the_gateways_own_members_are_routing():
     value = asked(user("hi"), provider={"order": ["a"]}, fallbacks=["m"], usage={"include": True})
     assert value.routing == {
         "provider": {"order": ["a"]},
@@ -142,11 +141,11 @@ def test_the_gateways_own_members_are_routing() -> None:
         ({"ext": {"chat": {"top_a": 1, "@note": 1, "empty": None}}}, {"/ext/top_a": "dropped"}),
     ],
 )
-def test_what_has_no_place_is_told(members: dict, losses: dict[str, str]) -> None:
+def test_what_has_no_place_is_told(members, losses):
     assert written(request(**members))[1] == losses
 
 
-def test_promises_are_kept_or_refused() -> None:
+def test_promises_are_kept_or_refused():
     assert config(request(stop=("a",) * 5, n=2, max_output_tokens=9)) == {
         "stopSequences": ["a"] * 5,
         "candidateCount": 2,
@@ -181,13 +180,13 @@ def test_promises_are_kept_or_refused() -> None:
         ),
     ],
 )
-def test_how_free_the_model_is(choice, strict, expected) -> None:
+def test_how_free_the_model_is(choice, strict, expected):
     document, losses = written(request(tools=(Tool(name="f", strict=strict),), tool_choice=choice))
     assert losses == {}
     assert document.get("toolConfig") == (expected and {"functionCallingConfig": expected})
 
 
-def test_strict_for_one_is_strict_for_all() -> None:
+def test_strict_for_one_is_strict_for_all():
     tools = (Tool(name="f", strict=True), Tool(name="g"))
     assert written(request(tools=tools))[1] == {"/tools/1/strict": "approximated"}
     value = asked(
@@ -199,7 +198,7 @@ def test_strict_for_one_is_strict_for_all() -> None:
     assert value.tool_choice == ToolChoice(ToolChoiceMode.AUTO)
 
 
-def test_tools_of_the_provider_stand_beside_functions_and_come_back() -> None:
+def test_tools_of_the_provider_stand_beside_functions_and_come_back():
     tools = [
         {"googleSearch": {}, "functionDeclarations": [{"name": "f"}, {"name": "g"}]},
         {"urlContext": {}},
@@ -216,7 +215,7 @@ def test_tools_of_the_provider_stand_beside_functions_and_come_back() -> None:
     assert written(value) == ({"contents": [user("hi")], "tools": tools}, {})
 
 
-def test_the_vendors_schema_language_is_read_and_json_schema_is_written() -> None:
+def test_the_vendors_schema_language_is_read_and_json_schema_is_written():
     old = {
         "type": "OBJECT",
         "properties": {"n": {"type": "INTEGER", "nullable": True}, "l": {"type": "ARRAY"}},
@@ -248,7 +247,7 @@ def test_the_vendors_schema_language_is_read_and_json_schema_is_written() -> Non
         ),
     ],
 )
-def test_the_shape_of_the_answer(output: Output, members: dict) -> None:
+def test_the_shape_of_the_answer(output, members):
     assert config(request(output=output)) == members
     assert written(request(output=output))[1] == {}
     read = asked(user("hi"), generationConfig=members).output
@@ -256,7 +255,7 @@ def test_the_shape_of_the_answer(output: Output, members: dict) -> None:
     assert (read.kind, read.schema) == (output.kind, output.schema)
 
 
-def test_shapes_that_only_this_wire_has_are_kept() -> None:
+def test_shapes_that_only_this_wire_has_are_kept():
     enum = {"responseMimeType": "text/x.enum", "responseSchema": {"type": "STRING", "enum": ["a"]}}
     value = asked(user("hi"), generationConfig=enum)
     assert value.output is None
@@ -298,13 +297,13 @@ def test_shapes_that_only_this_wire_has_are_kept() -> None:
         ),
     ],
 )
-def test_how_much_to_think(model, reasoning, thinking, losses) -> None:
+def test_how_much_to_think(model, reasoning, thinking, losses):
     document, lost = written(request(model=model, reasoning=reasoning))
     assert document["generationConfig"]["thinkingConfig"] == {**thinking, "includeThoughts": True}
     assert lost == losses
 
 
-def test_thoughts_are_hidden_only_where_they_are_excluded() -> None:
+def test_thoughts_are_hidden_only_where_they_are_excluded():
     shown = config(request(reasoning=Reasoning(effort="low", exclude=True)))
     assert shown["thinkingConfig"] == {"thinkingLevel": "LOW", "includeThoughts": False}
     native = asked(user("hi"), generationConfig={"thinkingConfig": {"thinkingLevel": "LOW"}})
@@ -314,14 +313,14 @@ def test_thoughts_are_hidden_only_where_they_are_excluded() -> None:
 
 
 @pytest.mark.parametrize(("budget", "enabled"), [(0, False), (-1, True)])
-def test_budgets_that_are_switches(budget: int, enabled: bool) -> None:
+def test_budgets_that_are_switches(budget, enabled):
     value = asked(user("hi"), generationConfig={"thinkingConfig": {"thinkingBudget": budget}})
     assert value.reasoning is not None
     assert (value.reasoning.enabled, value.reasoning.budget) == (enabled, None)
     assert config(value) == {"thinkingConfig": {"thinkingBudget": budget}}
 
 
-def test_asking_for_text_asks_for_nothing() -> None:
+def test_asking_for_text_asks_for_nothing():
     value = asked(user("hi"), generationConfig={"responseModalities": ["TEXT"]})
     assert value.ext["gemini"]["generationConfig"] == {}
     assert config(value) == {"responseModalities": ["TEXT"]}
@@ -342,7 +341,7 @@ def test_asking_for_text_asks_for_nothing() -> None:
         ("models/../x", "/models/models%2F..%2Fx:generateContent"),
     ],
 )
-def test_the_path_of_a_model(model: str, path: str) -> None:
+def test_the_path_of_a_model(model, path):
     assert GEMINI.path(model, stream=False) == path
     stream = path.replace(":generateContent", ":streamGenerateContent?alt=sse")
     assert GEMINI.path(model, stream=True) == stream

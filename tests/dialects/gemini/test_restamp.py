@@ -22,7 +22,7 @@ def passed(body: bytes, stamp: Stamp = STAMP, price_of=price) -> bytes:
     return out + restamper.feed(decoder.close())
 
 
-def test_a_stream_keeps_all_but_the_stamped_members() -> None:
+def test_a_stream_keeps_all_but_the_stamped_members():
     odd = b'{"candidates": [{"content": {"parts": [{"text": "\\u00e9"}]}, "novelty": 1.50}]'
     body = b"data: " + odd + b', "responseId": "up", "other": [ 1 ]}\r\n\r\n'
     body += body_of({**answered({"text": "b"}, finish=None), "usageMetadata": USAGE})
@@ -40,13 +40,13 @@ def test_a_stream_keeps_all_but_the_stamped_members() -> None:
     assert str(last["usageMetadata"]["cost"]) == "0.25"
 
 
-def test_nothing_to_stamp_is_nothing_changed() -> None:
+def test_nothing_to_stamp_is_nothing_changed():
     body = body_of(answered({"text": "a"}, finish=None), answered({"text": "b"}))
     assert passed(body, Stamp(), no_price) == body
     assert passed(b": x\r\n\r\n" + body, Stamp(), no_price) == GEMINI.heartbeat() + body
 
 
-def test_a_cut_and_an_error_end_in_our_own_words() -> None:
+def test_a_cut_and_an_error_end_in_our_own_words():
     begun = body_of(answered({"text": "a"}, finish=None))
     error = {"error": {"code": 401, "message": "key 7", "status": "UNAUTHENTICATED"}}
     for body, code in ((begun, 502), (begun + body_of(error), 502)):
@@ -57,7 +57,7 @@ def test_a_cut_and_an_error_end_in_our_own_words() -> None:
         assert failure_of(decode(passed(body)))
 
 
-def test_what_stands_beside_an_error_is_still_told() -> None:
+def test_what_stands_beside_an_error_is_still_told():
     error = {"error": {"code": 503, "status": "UNAVAILABLE"}}
     first, last = chunks_of(passed(body_of({**answered({"text": "a"}), **error})))
     assert first["candidates"] == [
@@ -66,7 +66,7 @@ def test_what_stands_beside_an_error_is_still_told() -> None:
     assert last["error"]["status"] == "UNAVAILABLE"
 
 
-def test_whole_answers() -> None:
+def test_whole_answers():
     document = {**answered({"text": "a"}), "usageMetadata": USAGE}
     body = json.dumps(document)
     told = json.loads(GEMINI.restamp_response(body, read(document), STAMP, price))

@@ -60,8 +60,8 @@ def stream() -> bytes:
 def cut() -> bytes:
     """A stream that fails after one piece."""
     encoder = GEMINI.stream_encoder(Stamp(), no_price, include_usage=True)
-    begun = [ResponseStart(), PartStart(0, TextPart()), PartDelta(0, Slot.TEXT, "abc")]
-    return encoder.feed([*begun, StreamError(LIMITED)])
+    piece = PartDelta(0, Slot.TEXT, "abc")
+    return encoder.feed([ResponseStart(), PartStart(0, TextPart()), piece, StreamError(LIMITED)])
 
 
 class Upstream(BaseHTTPRequestHandler):
@@ -104,7 +104,7 @@ def client() -> Iterator[genai.Client]:
     thread.join()
 
 
-def test_a_whole_answer(client: genai.Client) -> None:
+def test_a_whole_answer(client):
     answer = client.models.generate_content(model="m", contents="hi")
     (candidate,) = answer.candidates
     thoughts = [part.text for part in candidate.content.parts if part.thought]
@@ -120,7 +120,7 @@ def test_a_whole_answer(client: genai.Client) -> None:
     assert (counts.thoughts_token_count, counts.total_token_count) == (5, 30)
 
 
-def test_a_stream(client: genai.Client) -> None:
+def test_a_stream(client):
     chunks = list(client.models.generate_content_stream(model="m", contents="hi"))
     parts = [part for chunk in chunks for part in chunk.candidates[0].content.parts]
     assert "".join(part.text or "" for part in parts if not part.thought) == "Héllo wörld"
@@ -133,7 +133,7 @@ def test_a_stream(client: genai.Client) -> None:
     assert chunks[-1].usage_metadata.total_token_count == 30
 
 
-def test_failures_raise(client: genai.Client) -> None:
+def test_failures_raise(client):
     with pytest.raises(errors.ClientError) as whole:
         client.models.generate_content(model="limited", contents="hi")
     assert (whole.value.code, whole.value.status) == (429, "RESOURCE_EXHAUSTED")
@@ -146,7 +146,7 @@ def test_failures_raise(client: genai.Client) -> None:
 
 
 @pytest.mark.parametrize("streamed", [False, True])
-def test_a_conversation_sends_everything_back(client: genai.Client, streamed: bool) -> None:
+def test_a_conversation_sends_everything_back(client, streamed):
     """Artefacts of other wires included, whole, whatever way the answer was read (R18)."""
     chat = client.chats.create(model="m")
     if streamed:

@@ -30,11 +30,11 @@ def more(*parts: dict, **members) -> dict:
     return answered(*parts, finish=None, **members)
 
 
-def texts(body: bytes) -> list[str]:
+def texts(body):
     return [part.text for part in folded(decode(body)).choices[0].parts]
 
 
-def test_a_stream_in_events() -> None:
+def test_a_stream_in_events():
     call = {"functionCall": {"name": "f", "args": {"a": 1}, "id": "1"}}
     usage = {"promptTokenCount": 1, "candidatesTokenCount": 2, "totalTokenCount": 3}
     first = {**more(A), "createTime": "2023-11-14T22:13:20.5Z"}
@@ -71,14 +71,14 @@ def test_a_stream_in_events() -> None:
         ([A, {"text": "b", "novelty": 1}], ["a", "b"]),
     ],
 )
-def test_which_pieces_are_one_part(pieces: list, expected: list[str]) -> None:
+def test_which_pieces_are_one_part(pieces, expected):
     chunks = [more(piece) for piece in pieces]
     assert texts(body_of(*chunks, answered())) == expected
     together = body_of(answered(*pieces))
     assert texts(together) == expected
 
 
-def test_a_signature_alone_signs_the_thought_before_it() -> None:
+def test_a_signature_alone_signs_the_thought_before_it():
     thought = {"text": "hm", "thought": True}
     signed = {"text": "", "thought": True, "thoughtSignature": SIGNATURE}
     (part,) = folded(decode(body_of(more(thought), answered(signed)))).choices[0].parts
@@ -86,7 +86,7 @@ def test_a_signature_alone_signs_the_thought_before_it() -> None:
     assert (part.text, part.signature, part.format) == ("hm", SIGNATURE, "google-gemini-v1")
 
 
-def test_the_quick_way_and_the_other_lead_to_the_same_events() -> None:
+def test_the_quick_way_and_the_other_lead_to_the_same_events():
     body = body_of(more(A), more(B), more({"text": "c"}, index=0), answered({"text": "d"}))
     decoder = GEMINI.stream_decoder()
     batches = [decoder.feed(frame) for frame in frames_of(body)]
@@ -96,7 +96,7 @@ def test_the_quick_way_and_the_other_lead_to_the_same_events() -> None:
     assert texts(body) == texts(slow) == ["abcd"]
 
 
-def test_counts_add_up_and_late_ones_are_told_at_the_end() -> None:
+def test_counts_add_up_and_late_ones_are_told_at_the_end():
     early = {**more(A), "usageMetadata": {"trafficType": "ON_DEMAND"}}
     quick = {**more(B), "usageMetadata": {"promptTokenCount": 5, "totalTokenCount": 6}}
     events = decode(body_of(early, quick, answered()))
@@ -111,7 +111,7 @@ def test_counts_add_up_and_late_ones_are_told_at_the_end() -> None:
     assert [type(event) for event in decoder.abort(RESET).events] == [UsageUpdate, StreamError]
 
 
-def test_a_refused_prompt_ends_the_stream_well() -> None:
+def test_a_refused_prompt_ends_the_stream_well():
     document = {"promptFeedback": {"blockReason": "SAFETY"}, "responseId": "r1"}
     for body in (body_of(document), body_of(more(), document)):
         events = decode(body)
@@ -133,7 +133,7 @@ ERROR = {"error": {"code": 503, "message": "overloaded", "status": "UNAVAILABLE"
         b"[" + json.dumps(ERROR) + b"]",
     ],
 )
-def test_an_error_counts_wherever_a_host_puts_it(tail: bytes) -> None:
+def test_an_error_counts_wherever_a_host_puts_it(tail):
     for body, stage in (
         (body_of(more(A)), Stage.MID_STREAM),
         (body_of(answered(A)), Stage.MID_STREAM),
@@ -148,7 +148,7 @@ def test_an_error_counts_wherever_a_host_puts_it(tail: bytes) -> None:
     "data",
     [b"{", b"7", b'"x"', b'{"candidates":7}', b'{"candidates":[7]}', b"[DONE]"],
 )
-def test_a_bad_document_is_a_failure(data: bytes) -> None:
+def test_a_bad_document_is_a_failure(data):
     good = body_of(more(A))
     bad = b"data: " + data + b"\r\n\r\n"
     failure = failure_of(decode(good + bad + body_of(answered())))
@@ -156,14 +156,14 @@ def test_a_bad_document_is_a_failure(data: bytes) -> None:
     assert isinstance(decode(good + body_of(answered()))[-1], ResponseEnd)
 
 
-def test_a_broken_ending_is_a_failure_with_the_hosts_own_word() -> None:
+def test_a_broken_ending_is_a_failure_with_the_hosts_own_word():
     body = body_of(more(A), answered(finish="MALFORMED_FUNCTION_CALL", finishMessage="f("))
     failure = failure_of(decode(body))
     assert (failure.kind, failure.code) == (FailureKind.SERVER, "MALFORMED_FUNCTION_CALL")
     assert failure.stage is Stage.MID_STREAM
 
 
-def test_every_candidate_must_end() -> None:
+def test_every_candidate_must_end():
     def of(index: int, finish: str | None) -> dict:
         return {"candidates": [{**answered(A, finish=finish)["candidates"][0], "index": index}]}
 
@@ -173,19 +173,19 @@ def test_every_candidate_must_end() -> None:
     assert [choice.reason for choice in both.choices] == [FinishReason.STOP, FinishReason.LENGTH]
 
 
-def test_a_flood_of_candidates_is_refused() -> None:
+def test_a_flood_of_candidates_is_refused():
     flood = {"candidates": [{"index": number} for number in range(65)]}
     assert failure_of(decode(body_of(flood))).kind is FailureKind.INVALID_ANSWER
     assert failure_of(decode(body_of({"candidates": [{"index": 0}]}))).kind is FailureKind.TRUNCATED
 
 
-def test_signs_of_life_and_what_nobody_knows() -> None:
+def test_signs_of_life_and_what_nobody_knows():
     events = decode(b": waiting\r\n\r\n" + body_of({"novelty": 1}, {}, more(A), answered()))
     assert KeepAlive("waiting") in events
     assert Opaque("gemini", {"novelty": 1}) in events
 
 
-def test_citations_come_once_however_often_they_are_told() -> None:
+def test_citations_come_once_however_often_they_are_told():
     grounding = {
         "groundingChunks": [{"web": {"uri": "https://a.test"}}],
         "groundingSupports": [{"segment": {"endIndex": 1}, "groundingChunkIndices": [0]}],

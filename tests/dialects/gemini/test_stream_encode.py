@@ -53,7 +53,7 @@ def parts(documents: list[dict]) -> list[dict]:
     ]
 
 
-def test_a_stream_in_chunks() -> None:
+def test_a_stream_in_chunks():
     events = [
         ResponseStart(id="a1", model="m", created=1_700_000_000),
         PartStart(0, TextPart()),
@@ -91,7 +91,7 @@ def test_a_stream_in_chunks() -> None:
     assert body.count(b"\r\n\r\n") == 2
 
 
-def test_a_call_is_told_whole_and_text_does_not_wait_for_it() -> None:
+def test_a_call_is_told_whole_and_text_does_not_wait_for_it():
     events = [
         ResponseStart(),
         PartStart(0, CALL),
@@ -108,7 +108,7 @@ def test_a_call_is_told_whole_and_text_does_not_wait_for_it() -> None:
     ]
 
 
-def test_calls_keep_their_order_whichever_ends_first() -> None:
+def test_calls_keep_their_order_whichever_ends_first():
     other = ToolCallPart(call_id="2", name="g")
     begun = [ResponseStart(), PartStart(0, CALL), PartStart(1, other), PartEnd(1)]
     assert fed(begun) == []
@@ -116,7 +116,7 @@ def test_calls_keep_their_order_whichever_ends_first() -> None:
     assert [part["functionCall"]["id"] for part in parts(said)] == ["1", "2"]
 
 
-def test_a_failure_tells_what_is_whole_and_no_finish() -> None:
+def test_a_failure_tells_what_is_whole_and_no_finish():
     """R5: everything that was received, no invented end, no invented usage."""
     failure = Failure(FailureKind.TRUNCATED, "cut", retryable=True)
     other = ToolCallPart(call_id="2", name="g")
@@ -141,17 +141,17 @@ def test_a_failure_tells_what_is_whole_and_no_finish() -> None:
     assert not failed(decode(encode([[*begun, PartEnd(0), ResponseEnd()]])[0]))
 
 
-def test_an_answer_that_does_not_say_why_it_ends_is_a_failure() -> None:
+def test_an_answer_that_does_not_say_why_it_ends_is_a_failure():
     body, _ = encode([list(unfold(answer(TextPart(text="a"), reason=None)))])
     assert failure_of(decode(body)).kind is FailureKind.INVALID_ANSWER
 
 
-def test_nothing_is_told_behind_the_end() -> None:
+def test_nothing_is_told_behind_the_end():
     events = list(unfold(answer(TextPart(text="a"))))
     assert encode([[*events, *events]])[0] == encode([events])[0]
 
 
-def test_what_must_be_told_whole_is_bounded(monkeypatch) -> None:
+def test_what_must_be_told_whole_is_bounded(monkeypatch):
     monkeypatch.setattr(stream_encode, "MOST_HELD", 10)
     begun = [ResponseStart(), PartStart(0, CALL), PartDelta(0, Slot.ARGUMENTS, "x" * 10)]
     assert fed(begun) == []
@@ -159,7 +159,7 @@ def test_what_must_be_told_whole_is_bounded(monkeypatch) -> None:
     assert error["error"]["code"] == 502
 
 
-def test_reasoning_of_another_wire_is_told_and_read_back() -> None:
+def test_reasoning_of_another_wire_is_told_and_read_back():
     said = (
         ReasoningPart(text="a", signature="s", format="anthropic-claude-v1"),
         ReasoningPart(text="b", form=ReasoningForm.SUMMARY, id="rs", format="openai-responses-v1"),
@@ -178,7 +178,7 @@ def test_reasoning_of_another_wire_is_told_and_read_back() -> None:
     assert [getattr(p, "sealed", None) for p in read] == [getattr(p, "sealed", None) for p in said]
 
 
-def test_a_format_that_is_told_at_the_end_is_kept() -> None:
+def test_a_format_that_is_told_at_the_end_is_kept():
     events = [
         ResponseStart(),
         PartStart(0, ReasoningPart()),
@@ -192,7 +192,7 @@ def test_a_format_that_is_told_at_the_end_is_kept() -> None:
     assert (part.signature, part.format) == ("sig", "anthropic-claude-v1")
 
 
-def test_media_and_what_has_no_form_here() -> None:
+def test_media_and_what_has_no_form_here():
     picture = MediaPart(kind=MediaKind.AUDIO, media_type="audio/wav", transcript="t")
     ran = ToolCallPart(call_id="1", name="web", executor=Executor.PROVIDER)
     given = ToolResultPart(call_id="1", executor=Executor.PROVIDER)
@@ -229,7 +229,7 @@ def test_media_and_what_has_no_form_here() -> None:
     ]
 
 
-def test_the_stamp_the_cost_and_the_losses_of_the_request() -> None:
+def test_the_stamp_the_cost_and_the_losses_of_the_request():
     stamp = Stamp(id="ours", model="alias", losses=(Loss("/user", "dropped", "why"),))
     events = list(unfold(answer(TextPart(text="a"))))
     events.insert(-1, UsageUpdate(Usage(input=1, output=2)))
@@ -239,7 +239,7 @@ def test_the_stamp_the_cost_and_the_losses_of_the_request() -> None:
     assert last["usageMetadata"]["losses"] == [{"path": "/user", "action": "dropped", "why": "why"}]
 
 
-def test_citations_are_told_while_their_text_is_open() -> None:
+def test_citations_are_told_while_their_text_is_open():
     note = {
         "type": "url_citation",
         "url_citation": {"url": "https://a.test", "start_index": 1, "end_index": 2},
@@ -264,7 +264,7 @@ def test_citations_are_told_while_their_text_is_open() -> None:
     assert told[2] == told[-1] is not None
 
 
-def test_signs_of_life_are_chunks_that_every_sdk_reads() -> None:
+def test_signs_of_life_are_chunks_that_every_sdk_reads():
     (beat,) = fed([KeepAlive("x")])
     assert beat == {
         "candidates": [{"content": {"parts": [{"text": ""}], "role": "model"}, "index": 0}]
@@ -276,14 +276,14 @@ def test_signs_of_life_are_chunks_that_every_sdk_reads() -> None:
 
 
 @pytest.mark.parametrize("reason", [None, "SAFETY"])
-def test_a_refused_prompt_is_told_as_one(reason: str | None) -> None:
+def test_a_refused_prompt_is_told_as_one(reason):
     feedback = {"promptFeedback": {"blockReason": reason or "OTHER"}}
     ext = {"gemini": {"@blocked": True, **(feedback if reason else {})}}
     end = ChoiceEnd(0, FinishReason.CONTENT_FILTER, reason, ext)
     assert fed([ResponseStart(), end, ResponseEnd()]) == [feedback]
 
 
-def test_each_choice_has_its_own_end() -> None:
+def test_each_choice_has_its_own_end():
     events = [
         ResponseStart(),
         PartStart(0, TextPart(), 0),
@@ -304,7 +304,7 @@ def test_each_choice_has_its_own_end() -> None:
     ]
 
 
-def test_an_encoder_is_no_part_of_a_cycle() -> None:
+def test_an_encoder_is_no_part_of_a_cycle():
     """Thousands of streams are not left to the collector."""
     encoder = GEMINI.stream_encoder(Stamp(), no_price, include_usage=True)
     encoder.feed(list(unfold(answer(TextPart(text="a"), CALL))))

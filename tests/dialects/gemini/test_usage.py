@@ -8,7 +8,7 @@ from arno.wire import json
 from tests.laws.harness import bare, no_price
 
 
-def test_tool_use_is_input_and_thoughts_are_output() -> None:
+def test_tool_use_is_input_and_thoughts_are_output():
     """R25."""
     usage = decode_usage(
         {
@@ -25,7 +25,7 @@ def test_tool_use_is_input_and_thoughts_are_output() -> None:
     assert (usage.tool_input, usage.reasoning) == (18_329, 1_120)
 
 
-def test_cached_tokens_are_part_of_the_prompt() -> None:
+def test_cached_tokens_are_part_of_the_prompt():
     """R25."""
     wire = {
         "promptTokenCount": 262_960,
@@ -64,18 +64,18 @@ def test_cached_tokens_are_part_of_the_prompt() -> None:
         ),
     ],
 )
-def test_what_is_not_told_is_not_known(wire: dict, final: bool, output: int | None) -> None:
+def test_what_is_not_told_is_not_known(wire, final, output):
     usage = decode_usage(wire, final=final)
     assert usage is not None
     assert usage.output == output
 
 
 @pytest.mark.parametrize("wire", [None, {}, [], {"trafficType": "ON_DEMAND"}])
-def test_an_object_without_counts_tells_nothing(wire: object) -> None:
+def test_an_object_without_counts_tells_nothing(wire):
     assert decode_usage(wire, final=True) is None
 
 
-def test_every_count_comes_back() -> None:
+def test_every_count_comes_back():
     full = Usage(
         input=100,
         output=50,
@@ -104,7 +104,7 @@ def test_every_count_comes_back() -> None:
         assert bare(decode_usage(wire, final=True)) == bare(usage)
 
 
-def test_what_a_client_is_told_at_the_end() -> None:
+def test_what_a_client_is_told_at_the_end():
     usage = decode_usage({"promptTokenCount": 1}, final=True)
     assert told_usage(None, (), no_price, None) is None
     assert told_usage(usage, (), no_price, None) == {"promptTokenCount": 1}

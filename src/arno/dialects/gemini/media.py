@@ -9,9 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from arno.canon.ext import Json
+from arno.canon.ext import Json, Loss
 from arno.canon.parts import MediaKind, MediaPart
-from arno.dialects.gemini.residue import Document, all_text, note, take_spelled
+from arno.dialects.gemini.residue import (
+    Document,
+    all_text,
+    is_native,
+    note,
+    take_spelled,
+)
 
 INLINE, FILE = "inlineData", "fileData"
 CONTENT_OF = {INLINE: "data", FILE: "fileUri"}
@@ -49,7 +55,7 @@ TYPE_OF_KIND: dict[MediaKind, str] = {
     MediaKind.VIDEO: "video/mp4",
     MediaKind.DOCUMENT: "application/pdf",
 }
-"""What inline media most likely are whose type nobody told; the upstream looks into them."""
+"""What media most likely are whose type nobody told; the upstream looks into them."""
 
 URLSAFE = "urlsafe"
 """Note of media in the other alphabet of base64: this wire reads both and google-genai for Python
@@ -119,7 +125,26 @@ def encode_media(part: MediaPart, *, native: bool) -> Document:
 
 
 def _guessed(part: MediaPart) -> str | None:
+    likely = TYPE_OF_KIND.get(part.kind)
     if part.data is not None:
-        return TYPE_OF_KIND.get(part.kind, "application/octet-stream")
-    found = _SUFFIX.search(part.url or "")
+        return likely or "application/octet-stream"
+    return _type_of_address(part.url) or likely
+
+
+def _type_of_address(url: str | None) -> str | None:
+    found = _SUFFIX.search(url or "")
     return TYPE_OF_SUFFIX.get(found[1].lower()) if found else None
+
+
+def media_losses(part: MediaPart, path: str) -> list[Loss]:
+    """What the object does not say of a part that stands at `path`, or says by guess."""
+    losses = [
+        Loss(f"{path}/{field}", "dropped", "this wire has no place for it")
+        for field in ("detail", "transcript")
+        if getattr(part, field) is not None
+    ]
+    known = part.media_type or _type_of_address(part.url)
+    if part.url is not None and part.data is None and known is None and not is_native(part.ext):
+        why = "what stands at the address is told as the likeliest type of its kind"
+        losses.append(Loss(f"{path}/media_type", "approximated", why))
+    return losses

@@ -21,7 +21,7 @@ from arno.canon.parts import (
 )
 from arno.dialects.arguments import to_object
 from arno.dialects.gemini import signatures
-from arno.dialects.gemini.media import encode_media, media_member
+from arno.dialects.gemini.media import encode_media, media_losses, media_member
 from arno.dialects.gemini.residue import DIALECT, Document, give, is_native, note, respell
 from arno.wire import json
 
@@ -96,6 +96,8 @@ def encode_call(part: ToolCallPart, told: Told, *, with_id: bool) -> Document | 
         told.lose("approximated", "arguments that are no object stand in one", "/arguments")
     if part.kind != "function":
         told.lose("approximated", "a call of text is told as one of an object", "/kind")
+    if part.namespace is not None:
+        told.lose("dropped", "a function of this wire has no name space", "/namespace")
     document = give(part.ext)
     inner: Document = {"id": part.call_id} if with_id else {}
     inner["name"] = part.name
@@ -151,9 +153,7 @@ def _encode_media(part: MediaPart, told: Told) -> Document | None:
     if member is None:
         told.lose("dropped", NO_PLACE)
         return None
-    for field in ("detail", "transcript"):
-        if getattr(part, field) is not None:
-            told.lose("dropped", NO_PLACE, f"/{field}")
+    told.losses += media_losses(part, told.path)
     inner = encode_media(part, native=is_native(part.ext))
     return _nested(part, give(part.ext), member, inner)
 

@@ -18,6 +18,7 @@ from arno.dialects.gemini.media import (
     CONTENT_OF,
     decode_media,
     encode_media,
+    media_losses,
     media_member,
 )
 from arno.dialects.gemini.residue import (
@@ -118,6 +119,9 @@ def encode_result(
         losses.append(Loss(f"{path}/parts", "dropped", "a result holds text and media alone"))
     if told:
         inner["parts"] = told
+    for number, piece in enumerate(part.parts):
+        if isinstance(piece, MediaPart):
+            losses += media_losses(piece, f"{path}/parts/{number}")
     return respell({**outer, "functionResponse": inner}, note(part.ext, "snake")), losses
 
 
