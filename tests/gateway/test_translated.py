@@ -193,3 +193,37 @@ def test_failures_of_the_gateway_are_in_the_callers_dialect(tmp_path):
     assert gemini.document["error"]["code"] == gemini.status == 400
     assert responses.document["error"]["type"] == "invalid_request_error"
     assert up.requests == []
+
+
+@pytest.mark.parametrize("dialect", ["chat", "messages"])
+def test_wishes_that_nobody_here_fulfils_are_told(tmp_path, dialect):
+    """Members of the contract for a gateway: some are acted on here, others are not."""
+    asked = {
+        **ASK,
+        "plugins": [{"id": "web"}],
+        "transforms": ["middle-out"],
+        "route": None,
+        "preset": "",
+        "provider": {"allow_fallbacks": False},
+        "session_id": "s",
+        "usage": {"include": True},
+    }
+    answer = WHOLE if dialect == "chat" else MESSAGE
+    with answering(answer) as up, world(tmp_path, alpha=(up, dialect)) as (url, _):
+        reply = post(url, asked)
+        strict = post(url, asked, {"X-Arno-Strict": "true"})
+    assert not {"plugins", "transforms", "provider", "session_id"} & sent(up).keys()
+    assert reply.headers["x-arno-loss"] == "plugins=dropped, transforms=dropped"
+    paths = [loss["path"] for loss in reply.document["usage"]["losses"]]
+    assert paths == ["plugins", "transforms"]
+    assert strict.status == 400
+
+
+def test_sealed_reasoning_does_not_go_to_an_operators_own_chat_host(tmp_path):
+    details = [{"type": "reasoning.encrypted", "data": "box", "format": "openai-responses-v1"}]
+    said = {"role": "assistant", "content": "Hi", "reasoning_details": details}
+    asked = {**ASK, "messages": [*ASK["messages"], said, *ASK["messages"]]}
+    with answering(WHOLE) as up, world(tmp_path, alpha=(up, "chat")) as (url, _):
+        reply = post(url, asked)
+    assert sent(up)["messages"][1] == {"role": "assistant", "content": "Hi"}
+    assert "messages=dropped" in reply.headers["x-arno-loss"]

@@ -8,6 +8,7 @@ translated   it speaks another one: request and answer go through the canonical 
 from __future__ import annotations
 
 import msgspec
+from msgspec import Raw
 
 from arno.canon.ext import Loss
 from arno.canon.failure import RequestError
@@ -28,6 +29,9 @@ from arno.version import VERSION
 
 USER_AGENT = ("user-agent", f"arno/{VERSION}")
 LOSS_HEADER = "x-arno-loss"
+UNSERVED = frozenset({"transforms", "plugins", "preset", "route", "debug"})
+"""Members of the contract that only a gateway behind this one could act on."""
+NOT_HERE = "this gateway does not do it, and the upstream is none that could"
 FORWARD = "the header means something to the dialect of the request only"
 
 
@@ -94,7 +98,17 @@ class Plan:
             losses += self._in_clients_words(taken)
         if not self._native:
             losses += tuple(Loss(name, "dropped", FORWARD) for name, _ in self._call.forward)
+        if not endpoint.contract:
+            losses += self._unserved()
         return body, losses
+
+    def _unserved(self) -> tuple[Loss, ...]:
+        """Wishes of the gateway's contract that this gateway does not know how to fulfil."""
+        members = self._call.envelope.members
+        if members is None or UNSERVED.isdisjoint(members):
+            return ()
+        asked = [name for name in members if name in UNSERVED and _asks(members[name])]
+        return tuple(Loss(name, "dropped", NOT_HERE) for name in asked)
 
     def _in_clients_words(self, losses: tuple[Loss, ...]) -> tuple[Loss, ...]:
         """Losses with the names that the client knows of what was lost."""
@@ -155,6 +169,11 @@ class Plan:
             self._client, self._stamp, self._price, include_usage=asked, streamed=streamed
         )
         return self._encode
+
+
+def _asks(member: Raw) -> bool:
+    """False for a member that asks for nothing."""
+    return bytes(member).strip() not in (b"null", b"[]", b"{}", b'""', b"false")
 
 
 def _refuse_losses(losses: tuple[Loss, ...]) -> None:

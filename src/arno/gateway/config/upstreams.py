@@ -206,7 +206,7 @@ class Upstreams:
             slug=slug, name=slug, dialect="chat", base_url=table.base_url, unlisted_models=True
         )
         disabled = table.enabled is False
-        here = self._filled(self._with(row, table))
+        here = _cautious(self._filled(self._with(row, table)))
         self._check(here, table)
         key = self._referred(table) if self._refers(table) and not disabled else None
         return Upstream(
@@ -283,3 +283,12 @@ def off_hint(row: Endpoint) -> str:
         names = (row.base_url_env,)
     fields = [row.field_env[name][0] for name in row.missing if name in row.field_env]
     return f"set {', and '.join([' or '.join(names), *fields])}"
+
+
+def _cautious(row: Endpoint) -> Endpoint:
+    """A row of the operator's own, of which nothing is known: reasoning that a chat gateway sealed
+    does not go there, as it goes to no plain host (R18).
+    """
+    if row.contract or row.dialect != "chat":
+        return row
+    return msgspec.structs.replace(row, quirks=("no_reasoning_details",))
