@@ -50,6 +50,10 @@ SERVER_RESULT = "_tool_result"
 """How the types of results end that the upstream made itself; what stands before is the tool."""
 
 
+SIGNED = (TextPart, ToolCallPart)
+"""Parts that a block behind them may hold the signature of."""
+
+
 class _Input(msgspec.Struct, gc=False):
     input: Raw = Raw()
 
@@ -93,7 +97,7 @@ def decode_blocks(blocks: list[Json], inputs: list[Raw]) -> tuple[Part, ...]:
     parts: list[Part] = []
     for number, block in enumerate(blocks):
         signature = tagged_signature(block)
-        if signature is not None and parts:
+        if signature is not None and parts and isinstance(parts[-1], SIGNED):
             parts[-1] = msgspec.structs.replace(
                 parts[-1], signature=signature[0], format=signature[1]
             )

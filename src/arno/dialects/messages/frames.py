@@ -5,6 +5,7 @@ The official SDKs read no event without its name. Source: SDK `_streaming.py`.
 
 from __future__ import annotations
 
+from arno.canon.ext import Json
 from arno.dialects.messages.residue import Document
 from arno.wire import json
 from arno.wire.sse import encode_sse
@@ -21,3 +22,8 @@ def frame(type_: str, **members: object) -> bytes:
 def document_frame(document: Document) -> bytes:
     """A document that names its own type as a frame."""
     return encode_sse(json.dumps(document), str(document["type"]))
+
+
+def is_name(type_: Json) -> bool:
+    """True for a text that may stand as an event's name."""
+    return isinstance(type_, str) and type_ != "" and type_.isprintable()

@@ -36,10 +36,10 @@ _MEMBERS: dict[str, tuple[str, ...]] = {
 def decode_media(block: Mapping[str, Json]) -> MediaPart | None:
     """An image or a document, None if its source is not one of the table."""
     source = block.get("source")
-    kind = source.get("type") if isinstance(source, Mapping) else None
+    kind = str(source.get("type")) if isinstance(source, Mapping) else ""
     if not isinstance(source, Mapping) or kind not in _MEMBERS:
         return None
-    values, rest = take(source, *_MEMBERS[str(kind)])
+    values, rest = take(source, *_MEMBERS[kind])
     outer, residue = take(block, "type", "source", "title")
     if not all_text(values) or not all_text({k: v for k, v in outer.items() if k == "title"}):
         return None

@@ -20,7 +20,7 @@ from arno.canon.usage import Usage
 from arno.dialects.base import Batch, Glance, Pricer, Stamp
 from arno.dialects.disclosure import MEMBER, disclosed
 from arno.dialects.messages.failures import error_frame
-from arno.dialects.messages.frames import STOP, document_frame
+from arno.dialects.messages.frames import STOP, document_frame, is_name
 from arno.dialects.messages.reasons import CANONICAL, canonical_reason, wire_reason
 from arno.dialects.messages.residue import Document
 from arno.dialects.messages.usage import decode_usage
@@ -176,7 +176,7 @@ def _named(frame: Frame, batch: Batch) -> bytes:
     type_ = document.get("type") if isinstance(document, dict) else None
     if batch.plain:
         type_ = "content_block_delta"
-    return encode_sse(frame.data, type_) if isinstance(type_, str) else frame.raw
+    return encode_sse(frame.data, str(type_)) if is_name(type_) else frame.raw
 
 
 class _Block(msgspec.Struct, gc=False):

@@ -9,6 +9,7 @@ import msgspec
 from arno.canon.events import PartDelta, Slot
 from arno.canon.ext import Json, Loss
 from arno.canon.parts import (
+    OpaquePart,
     Part,
     ReasoningForm,
     ReasoningPart,
@@ -187,14 +188,16 @@ _SUFFIX = b"}}\n\n"
 def start_block(index: int, part: Part) -> tuple[Block | None, list[Loss]]:
     """The block for a part, None if there is none; and what it cannot say."""
     path = f"/choices/0/parts/{index}"
+    if isinstance(part, OpaquePart) and not isinstance(part.document, dict):
+        return None, [Loss(path, "dropped", "it is no block of a stream")]
     bare = msgspec.structs.replace(part, signature=None)
     if isinstance(bare, TextPart):
         bare = msgspec.structs.replace(bare, text="", annotations=())
     blocks, losses = encode_part(_emptied(bare), path, to_client=True)
     if not blocks:
         return None, losses
-    initial = _initial(part)
-    return Block(index, part, _unsigned(blocks[-1]), initial), losses
+    start = _unsigned(blocks[-1]) if isinstance(part, ReasoningPart) else blocks[-1]
+    return Block(index, part, start, _initial(part)), losses
 
 
 def _unsigned(start: Document) -> Document:

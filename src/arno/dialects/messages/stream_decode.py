@@ -42,7 +42,7 @@ from arno.dialects.failures import OPERATORS
 from arno.dialects.messages import quick
 from arno.dialects.messages.answer import has_calls, invalid
 from arno.dialects.messages.artefacts import read_tag
-from arno.dialects.messages.blocks import decode_block, is_call_of, tagged_signature
+from arno.dialects.messages.blocks import SIGNED, decode_block, is_call_of, tagged_signature
 from arno.dialects.messages.citations import decode_citation
 from arno.dialects.messages.failures import decode_error
 from arno.dialects.messages.reasons import CANONICAL, canonical_reason
@@ -88,21 +88,19 @@ class _Fault(Exception):
 class _Block:
     """A block that is open, or waits for its end to be told.
 
-    waiting: the arguments that its start held, said unless pieces come; document: of an opaque
-    block, which is told whole at its end; format: of a signature that came, where it is another
-    than the part's.
+    place: the index of its part, -1 for a block that is no part; waiting: the arguments that its
+    start held, said unless pieces come; format: of a signature that came, where it is another than
+    the part's. A block that only its own dialect knows is told whole, at its end.
     """
 
-    __slots__ = ("document", "format", "open", "part", "place", "said", "waiting")
+    __slots__ = ("format", "part", "place", "said", "waiting")
 
     def __init__(self, place: int, part: Part) -> None:
         self.place = place
         self.part = part
-        self.open = True
         self.said = False
         self.waiting = ""
         self.format: str | None = None
-        self.document: Document | None = None
 
 
 class MessagesStreamDecoder:
@@ -220,7 +218,7 @@ class MessagesStreamDecoder:
             served_by=text(values.get("provider")),
             ext=keep({**residue, **{k: v for k, v in document.items() if k not in _START}}),
         )
-        for block in items(values.get("content")):
+        for block in filter(_is_block, items(values.get("content"))):
             yield from self._open(decode_block(block), None)
             yield from self._close_ending()
         yield from self._count(values.get("usage"))
@@ -236,9 +234,10 @@ class MessagesStreamDecoder:
         if index is None or not isinstance(wire, Mapping) or index in self._blocks:
             raise _Fault(invalid("content_block_start begins no block", self._stage))
         signature = tagged_signature(wire)
-        if signature is not None and self._ending is not None:
-            self._ending.format = signature[1]
-            yield PartDelta(self._ending.place, Slot.SIGNATURE, signature[0])
+        ending = self._ending
+        if signature is not None and ending is not None and isinstance(ending.part, SIGNED):
+            ending.format = signature[1]
+            yield PartDelta(ending.place, Slot.SIGNATURE, signature[0])
             self._blocks[index] = _Block(-1, OpaquePart(dialect=DIALECT, document=None))
             return
         yield from self._close_ending()
@@ -258,13 +257,11 @@ class MessagesStreamDecoder:
             self._ending = block
         else:
             self._blocks[index] = block
-        if isinstance(part, OpaquePart):
-            block.document = dict(part.document) if isinstance(part.document, Mapping) else None
-            return
         if isinstance(part, ToolCallPart):
             block.waiting = part.arguments
             block.part = part = msgspec.structs.replace(part, arguments="")
-        yield PartStart(block.place, part)
+        if not isinstance(part, OpaquePart):
+            yield PartStart(block.place, part)
 
     def _delta(self, document: Document, data: bytes) -> Iterator[Event]:
         delta = document.get("delta")
@@ -272,8 +269,8 @@ class MessagesStreamDecoder:
         if block is None or not isinstance(delta, Mapping):
             raise _Fault(invalid("a delta belongs to no open block", self._stage))
         type_ = str(delta.get("type"))
-        if block.document is not None:
-            _grow(block.document, delta)
+        if isinstance(block.part, OpaquePart):
+            block.part = OpaquePart(dialect=DIALECT, document=_grown(block.part.document, delta))
         elif type_ in PIECES:
             yield from self._piece(block, type_, delta)
         elif type_ == "signature_delta" and isinstance(block.part, ReasoningPart):
@@ -317,8 +314,8 @@ class MessagesStreamDecoder:
         block, self._ending = self._ending, None
         if block is None:
             return
-        if block.document is not None:
-            yield PartStart(block.place, OpaquePart(dialect=DIALECT, document=block.document))
+        if isinstance(block.part, OpaquePart):
+            yield PartStart(block.place, block.part)
         if isinstance(block.part, ToolCallPart) and not block.said and block.waiting:
             yield PartDelta(block.place, Slot.ARGUMENTS, block.waiting)
         format_ = block.format if block.format != block.part.format else None
@@ -379,19 +376,24 @@ class _Started(msgspec.Struct, gc=False):
 _STARTED = msgspec.json.Decoder(_Started)
 
 
+def _is_block(value: Json) -> bool:
+    return isinstance(value, Mapping)
+
+
 def _index(document: Mapping[str, Json]) -> int:
     index = integer(document.get("index"))
     return -1 if index is None else index
 
 
-def _grow(document: Document, delta: Mapping[str, Json]) -> None:
+def _grown(document: Json, delta: Mapping[str, Json]) -> Json:
     """More of a block that only its own dialect knows: texts are joined, the rest replaced."""
+    grown = dict(document) if isinstance(document, Mapping) else {}
     for key, value in delta.items():
-        before = document.get(key)
-        if key == "type":
-            continue
+        before = grown.get(key)
         joined = isinstance(before, str) and isinstance(value, str)
-        document[key] = f"{before}{value}" if joined else value
+        if key != "type":
+            grown[key] = f"{before}{value}" if joined else value
+    return grown
 
 
 _Handler = Callable[[MessagesStreamDecoder, Document, bytes], Iterator[Event]]

@@ -39,7 +39,7 @@ from arno.dialects.base import Pricer, Stamp
 from arno.dialects.disclosure import MEMBER, disclosed
 from arno.dialects.messages.answer import has_calls, head
 from arno.dialects.messages.failures import error_frame
-from arno.dialects.messages.frames import PING, STOP, document_frame, frame
+from arno.dialects.messages.frames import PING, STOP, document_frame, frame, is_name
 from arno.dialects.messages.reasons import wire_reason
 from arno.dialects.messages.residue import DIALECT, Document, give, is_native
 from arno.dialects.messages.stream_blocks import Block, start_block
@@ -237,7 +237,7 @@ class MessagesStreamEncoder:
         if event.dialect != DIALECT:
             return b""
         document = event.document
-        if not isinstance(document, dict) or not isinstance(document.get("type"), str):
+        if not isinstance(document, dict) or not is_name(document.get("type")):
             return b""
         if "index" in document:
             if self._current is None:
