@@ -4,6 +4,7 @@ Each mutation puts an arbitrary JSON value in the place of one value of a good d
 with exactly one terminal event, and what encoders make of their events is grammatical.
 """
 
+from contextlib import suppress
 from typing import Any
 
 from hypothesis import given, settings
@@ -113,16 +114,12 @@ def test_whole_answers_with_any_value_anywhere(data: st.DataObject, case: str) -
 @quick
 def test_requests_with_any_value_anywhere(data: st.DataObject, case: str) -> None:
     body = json.dumps(mutated(data.draw, golden(case, "source")))
-    for read in (MESSAGES.decode_request, MESSAGES.peek):
-        try:
-            value = read(body)
-        except RequestError:
-            continue
-        if read == MESSAGES.peek:
-            MESSAGES.edit_request(body, model="up", contract=False, ask_usage=True)
-        else:
-            written, _ = MESSAGES.encode_request(value)
-            MESSAGES.decode_request(written)
+    with suppress(RequestError):
+        written, _ = MESSAGES.encode_request(MESSAGES.decode_request(body))
+        MESSAGES.decode_request(written)
+    with suppress(RequestError):
+        MESSAGES.peek(body)
+        MESSAGES.edit_request(body, model="up", contract=False, ask_usage=True)
 
 
 @given(data=st.data())
