@@ -24,7 +24,7 @@ MESSAGES = DIALECTS["messages"]
 quick = settings(max_examples=100)
 
 scalars = st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=4)
-values = scalars | st.sampled_from(
+values: st.SearchStrategy[Any] = scalars | st.sampled_from(
     ([], {}, [None], [{}], {"type": "text"}, {"type": "tool_use"}, "arno:full:", "error")
 )
 
