@@ -84,6 +84,11 @@ JOINED: dict[str, tuple[Any, list[tuple[Slot, Any]], Any]] = {
         [(Slot.MEDIA, MediaPart(url="u"))],
         ToolResultPart(call_id="a", parts=(TextPart(text="x"), MediaPart(url="u"))),
     ),
+    "text of a result is one text more": (
+        ToolResultPart(call_id="a"),
+        [(Slot.TEXT, "x"), (Slot.TEXT, "y"), (Slot.MEDIA, MediaPart(url="u"))],
+        ToolResultPart(call_id="a", parts=(TextPart(text="xy"), MediaPart(url="u"))),
+    ),
 }
 
 

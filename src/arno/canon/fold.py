@@ -7,6 +7,7 @@ appends. The fold holds for any legal sequence; what a failed stream had already
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -84,15 +85,19 @@ class _Building:
             self.part = msgspec.structs.replace(self.part, **changes)
 
     def build(self) -> Part:
-        changes: dict[str, Any] = {
-            TEXT_FIELDS[slot]: "".join((self._initial(slot), *pieces))
-            for slot, pieces in self.texts.items()
-        }
+        changes: dict[str, Any] = {}
+        for slot, pieces in self.texts.items():
+            if isinstance(self.part, ToolResultPart):
+                text = TextPart(text="".join(pieces))
+                changes["parts"] = (*self.part.parts, text)
+            else:
+                changes[TEXT_FIELDS[slot]] = "".join((self._initial(slot), *pieces))
         if self.lists:
-            changes.update(self._list_changes())
+            changes.update(self._list_changes(changes))
         return msgspec.structs.replace(self.part, **changes) if changes else self.part
 
-    def _list_changes(self) -> dict[str, Any]:
+    def _list_changes(self, said: Mapping[str, Any]) -> dict[str, Any]:
+        """said: what text deltas have already changed."""
         media = self.lists.get(Slot.MEDIA)
         changes: dict[str, Any] = {}
         if isinstance(self.part, TextPart) and Slot.ANNOTATION in self.lists:
@@ -100,7 +105,7 @@ class _Building:
         if isinstance(self.part, MediaPart) and media:
             changes["data"] = (self.part.data or "") + "".join(media)
         if isinstance(self.part, ToolResultPart) and media:
-            changes["parts"] = self.part.parts + tuple(media)
+            changes["parts"] = (*said.get("parts", self.part.parts), *media)
         return changes
 
 

@@ -29,8 +29,7 @@ from arno.canon.ext import Json
 from arno.dialects.chat.residue import integer, text
 from arno.wire import json
 
-_MARKS = re.compile(r'[{}\[\]"]|\\.|\\$', re.DOTALL)
-"""Brackets, quotes and escapes; a backslash alone only where the piece ends in it."""
+_ESCAPE = re.compile(r"\\.", re.DOTALL)
 
 
 MAX_WAITING = 1024 * 1024
@@ -77,15 +76,20 @@ class _Balance:
         """Take in one piece; `closed` tells whether the first bracket has found its match."""
         text = self._carry + piece
         self._carry = ""
-        for match in _MARKS.finditer(text):
-            mark = match[0]
-            if mark == "\\":
-                self._carry = mark
-            elif mark == '"':
-                self._quoted = not self._quoted
-            elif not self._quoted and len(mark) == 1:
-                self._depth += 1 if mark in "{[" else -1
-                self.closed = self._depth == 0
+        if text.find("\\") >= 0:
+            text = _ESCAPE.sub("", text)
+            if text.endswith("\\"):
+                self._carry, text = "\\", text[:-1]
+        # Between quotes and outside of them in turn; only what is outside counts.
+        runs = text.split('"')
+        outside = "".join(runs[self._quoted :: 2])
+        if len(runs) % 2 == 0:
+            self._quoted = not self._quoted
+        opened = outside.count("{") + outside.count("[")
+        closed = outside.count("}") + outside.count("]")
+        if opened or closed:
+            self._depth += opened - closed
+            self.closed = self._depth == 0
 
 
 class OpenCall:
