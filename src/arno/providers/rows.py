@@ -134,6 +134,10 @@ class Endpoint(Row, frozen=True, kw_only=True, forbid_unknown_fields=True):
         if strange:
             raise ValueError(f"field_env names {strange[0]!r}, which is no field of an address")
 
+    def __hash__(self) -> int:
+        """Of its slug: some of its members are mappings."""
+        return hash(self.slug)
+
     @property
     def key_names(self) -> tuple[str, ...]:
         """The variables that may hold its key, in the order in which they are tried."""
