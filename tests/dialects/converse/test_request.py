@@ -92,6 +92,22 @@ LOSSES: dict[str, tuple[Request, list[tuple[str, str]]]] = {
         asked(ToolCallPart(call_id="a", name="f", arguments="{"), role=Role.ASSISTANT),
         [("/messages/0/parts/0/arguments", "approximated")],
     ),
+    "name space": (
+        asked(ToolCallPart(call_id="a", name="f", namespace="n"), role=Role.ASSISTANT),
+        [("/messages/0/parts/0/namespace", "dropped")],
+    ),
+    "a call of text": (
+        asked(ToolCallPart(call_id="a", name="f", kind="custom"), role=Role.ASSISTANT),
+        [("/messages/0/parts/0/kind", "approximated")],
+    ),
+    "no thinking": (
+        asked(HI, reasoning=Reasoning(enabled=False)),
+        [("/reasoning/enabled", "approximated")],
+    ),
+    "no effort": (
+        asked(HI, reasoning=Reasoning(effort="none", enabled=False)),
+        [("/reasoning/effort", "approximated")],
+    ),
     "a long id": (
         asked(ToolCallPart(call_id="i" * 94, name="f"), role=Role.ASSISTANT),
         [("/messages/0/parts/0/call_id", "renamed")],
@@ -184,6 +200,7 @@ REFUSED: dict[str, tuple[Request, str]] = {
         asked(HI, tools=(TOOL,), tool_choice=ToolChoice(ToolChoiceMode.REQUIRED, ("f", "g"))),
         "/tool_choice/names",
     ),
+    "no turn": (Request("m", (Message(Role.SYSTEM, (HI,)),)), "/messages"),
     "some tool, and there is none": (
         asked(HI, tool_choice=ToolChoice(ToolChoiceMode.REQUIRED)),
         "/tool_choice",
@@ -315,8 +332,6 @@ REASONING: dict[str, tuple[Reasoning, Any]] = {
         Reasoning(enabled=True),
         {"additionalModelRequestFields": {"thinking": {"type": "adaptive"}}},
     ),
-    "off": (Reasoning(enabled=False), {}),
-    "none": (Reasoning(effort="none"), {}),
 }
 
 

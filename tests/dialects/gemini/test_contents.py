@@ -219,13 +219,41 @@ def test_media_travel_inline_or_by_address_and_no_other_way():
     assert document["contents"][0]["parts"] == [
         {"inlineData": {"mimeType": "image/jpeg", "data": "aGk="}},
         {"fileData": {"mimeType": "image/png", "fileUri": "https://x.test/a.png?b=1"}},
-        {"fileData": {"fileUri": "gs://bucket/video"}},
+        {"fileData": {"mimeType": "video/mp4", "fileUri": "gs://bucket/video"}},
         {"inlineData": {"mimeType": "audio/mp3", "data": "aGk=", "displayName": "a.mp3"}},
     ]
-    assert losses == {"/messages/0/parts/0/detail": "dropped"}
+    assert losses == {
+        "/messages/0/parts/0/detail": "dropped",
+        "/messages/0/parts/2/media_type": "approximated",
+    }
     with pytest.raises(RequestError) as error:
         written(messages((Role.USER, (HI, MediaPart(file_id="file-1")))))
     assert error.value.path == "/messages/0/parts/1"
+
+
+def test_what_a_result_holds_besides_text_is_told_or_refused():
+    def told(*parts):
+        result = ToolResultPart(call_id="1", parts=parts)
+        return written(messages((Role.USER, (HI,)), (Role.TOOL, (result,))))
+
+    image = MediaPart(kind=MediaKind.IMAGE, data="aGk=", media_type="image/png", detail="low")
+    opaque = OpaquePart(dialect="messages", document={"type": "tool_reference"})
+    document, losses = told(HI, image, opaque)
+    pieces = document["contents"][1]["parts"][0]["functionResponse"]["parts"]
+    assert pieces == [{"inlineData": {"mimeType": "image/png", "data": "aGk="}}]
+    assert losses == {
+        "/messages/1/parts/0/parts/1/detail": "dropped",
+        "/messages/1/parts/0/parts/2": "dropped",
+    }
+    with pytest.raises(RequestError) as error:
+        told(HI, MediaPart(file_id="file-1"))
+    assert error.value.path == "/messages/1/parts/0/parts/1"
+
+
+def test_the_name_space_of_a_call_is_told_as_lost():
+    call = ToolCallPart(call_id="1", name="f", arguments="{}", namespace="shop")
+    losses = written(messages((Role.USER, (HI,)), (Role.ASSISTANT, (call,))))[1]
+    assert losses == {"/messages/1/parts/0/namespace": "dropped"}
 
 
 def test_what_stands_beside_a_part_is_kept():

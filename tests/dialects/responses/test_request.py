@@ -195,6 +195,21 @@ REFUSED = {
 }
 
 
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [
+        (MediaKind.AUDIO, "https://x.test/a.wav"),
+        (MediaKind.IMAGE, "gs://bucket/a.png"),
+        (MediaKind.DOCUMENT, "s3://bucket/a.pdf"),
+    ],
+)
+def test_media_that_nobody_would_fetch_are_refused(kind: MediaKind, url: str) -> None:
+    request = Request(model="m", messages=(Message(Role.USER, (MediaPart(kind=kind, url=url),)),))
+    with pytest.raises(RequestError) as caught:
+        RESPONSES.encode_request(request)
+    assert caught.value.path == "/messages/0/parts/0"
+
+
 @pytest.mark.parametrize("path", REFUSED)
 def test_what_must_not_be_dropped_is_refused(path: str) -> None:
     with pytest.raises(RequestError) as caught:
@@ -267,6 +282,7 @@ def test_artefacts_are_asked_for_where_nothing_is_stored() -> None:
 def test_reasoning_of_other_dialects_in_this_ones_words() -> None:
     for reasoning, told in (
         (Reasoning(enabled=False), {"effort": "none"}),
+        (Reasoning(enabled=True), {"effort": "medium"}),
         (Reasoning(exclude=False), {"summary": "auto"}),
         (Reasoning(effort="high", summary="detailed"), {"effort": "high", "summary": "detailed"}),
     ):

@@ -172,6 +172,10 @@ def _call(part: ToolCallPart, path: str, writing: Writing) -> list[Json]:
     if part.executor is Executor.PROVIDER and not is_native(part.ext):
         writing.drop(path, "a tool that another provider ran")
         return []
+    if part.namespace is not None:
+        writing.drop(f"{path}/namespace", "a tool of this wire has no name space")
+    if part.kind != "function":
+        writing.approximate(f"{path}/kind", "a call of text is told as one of an object")
     raw, exact = to_object(part.arguments)
     if not exact:
         writing.approximate(f"{path}/arguments", "arguments that are no JSON object are wrapped")

@@ -56,6 +56,10 @@ EFFORTS: dict[str, str] = {
 }
 """Effort to the wire's word."""
 
+OFF = "none"
+NOT_ASKED = "the wire cannot forbid to think: it is not asked for, which is off for most models"
+"""Why reasoning that is not wanted is only nearly said."""
+
 TIERS = frozenset({"priority", "default", "flex", "reserved"})
 SAME_TIER: dict[str, str | None] = {"auto": None, "standard": "default", "standard_only": "default"}
 """Words of other dialects for a tier; None: what the wire does unasked."""
@@ -231,6 +235,8 @@ def encode_request(request: Request) -> tuple[bytes, tuple[Any, ...]]:
     system, turns = encode_conversation(request.messages, writing)
     if request.cache is not None:
         mark_end(turns, request.cache, writing)
+    if not turns and not is_native(request.ext):
+        raise RequestError("a request needs a message besides system prompts", "/messages")
     document["messages"] = turns
     if system:
         document["system"] = system
@@ -297,8 +303,12 @@ def _encode_reasoning(reasoning: Reasoning, document: Document, writing: Writing
         merge(document, "outputConfig", {"effort": effort})
         if effort != reasoning.effort:
             writing.approximate("/reasoning/effort", f"the wire's least effort is {effort}")
-    elif reasoning.effort not in (None, "none"):
+    elif reasoning.effort == OFF:
+        writing.approximate("/reasoning/effort", NOT_ASKED)
+    elif reasoning.effort is not None:
         writing.drop("/reasoning/effort", "the wire has no such effort")
+    if reasoning.enabled is False and reasoning.effort != OFF:
+        writing.approximate("/reasoning/enabled", NOT_ASKED)
     if reasoning.budget is not None and reasoning.enabled is not False:
         thinking: Document = {"type": "enabled", "budget_tokens": reasoning.budget}
         merge(document, MODEL_FIELDS, {"thinking": thinking})

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import msgspec
 
 from arno.canon.ext import Json, Loss
+from arno.canon.failure import RequestError
 from arno.canon.parts import MediaPart, OpaquePart, Part, TextPart, ToolResultPart
 from arno.dialects.gemini.ids import Ids
 from arno.dialects.gemini.media import (
@@ -113,15 +114,14 @@ def encode_result(
         response = _encode_response(part, losses, path)
         if response is not None:
             inner["response"] = response
-    media = [_encode_piece(piece) for piece in part.parts if not isinstance(piece, TextPart)]
+    media = [
+        _encode_piece(piece, losses, f"{path}/parts/{number}")
+        for number, piece in enumerate(part.parts)
+        if not isinstance(piece, TextPart)
+    ]
     told = [piece for piece in media if piece is not None]
-    if len(told) < len(media):
-        losses.append(Loss(f"{path}/parts", "dropped", "a result holds text and media alone"))
     if told:
         inner["parts"] = told
-    for number, piece in enumerate(part.parts):
-        if isinstance(piece, MediaPart):
-            losses += media_losses(piece, f"{path}/parts/{number}")
     return respell({**outer, "functionResponse": inner}, note(part.ext, "snake")), losses
 
 
@@ -149,13 +149,18 @@ def _reads_as_key(value: Mapping[str, Json]) -> bool:
     return len(value) == 1 and next(iter(value)) in (OUTPUT, ERROR)
 
 
-def _encode_piece(part: Part) -> Json:
-    """Media beside a result, None if it cannot stand there."""
+def _encode_piece(part: Part, losses: list[Loss], path: str) -> Json:
+    """Media beside a result, None for what cannot stand there. Raises RequestError for media that
+    the upstream cannot read."""
     if isinstance(part, OpaquePart) and part.dialect == DIALECT:
         return part.document
-    member = media_member(part) if isinstance(part, MediaPart) else None
-    if member is None or not isinstance(part, MediaPart):
+    if not isinstance(part, MediaPart):
+        losses.append(Loss(path, "dropped", "a result holds text and media alone"))
         return None
+    member = media_member(part)
+    if member is None:
+        raise RequestError("a file of another vendor's store cannot be read here", path)
+    losses += media_losses(part, path)
     native = is_native(part.ext)
     outer = give(part.ext)
     inner = {**outer.pop(member, {}), **encode_media(part, native=native)}

@@ -205,8 +205,8 @@ def write_cache(part: Part, document: Document, path: str) -> list[Loss]:
 
 
 def _encode_media(part: MediaPart, path: str) -> tuple[Json, list[Loss]]:
-    if part.kind is MediaKind.VIDEO:
-        raise RequestError("this wire takes no video", path)
+    if not is_native(part.ext):
+        _refuse(part, path)
     if part.kind is MediaKind.AUDIO and part.data is not None:
         document = _audio(part)
     elif part.kind is MediaKind.IMAGE:
@@ -221,6 +221,16 @@ def _encode_media(part: MediaPart, path: str) -> tuple[Json, list[Loss]]:
         why = "a file needs a name on this wire"
         losses.append(Loss(f"{path}/filename", "approximated", why))
     return document, losses
+
+
+def _refuse(part: MediaPart, path: str) -> None:
+    """Raises RequestError for media that no entry of this wire names, or that nobody can fetch."""
+    if part.kind is MediaKind.VIDEO:
+        raise RequestError("this wire takes no video", path)
+    if part.kind is MediaKind.AUDIO and part.data is None:
+        raise RequestError("this wire takes audio as the data itself only", path)
+    if part.url is not None and not part.url.startswith(("http://", "https://", "data:")):
+        raise RequestError("this upstream reads addresses of the web only", path)
 
 
 def _audio(part: MediaPart) -> Document:

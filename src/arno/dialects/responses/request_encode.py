@@ -127,6 +127,9 @@ def _reasoning(reasoning: Reasoning, document: Document) -> list[Loss]:
     else:
         if reasoning.enabled is False and reasoning.effort is None:
             members["effort"] = "none"
+        elif reasoning.enabled and reasoning.effort is None and reasoning.budget is None:
+            # The contract of the gateway, section 3.5: to think, without more, is a medium effort.
+            members["effort"] = "medium"
         if reasoning.exclude is False and reasoning.summary is None:
             members["summary"] = "auto"
         if reasoning.budget is not None:
