@@ -24,6 +24,11 @@ MAX_TEXT: dict[str, int] = {"user": 512, "session_id": 256}
 
 MOST_TOKENS = 2**31
 
+MOST_MESSAGES = 20_000
+MOST_TOOLS = 4_096
+MOST_PARTS = 4_096
+"""Elements of a request's lists (bad input 19): far more than anybody's, and bounded work."""
+
 ROUTING = (
     "provider",
     "models",
@@ -48,6 +53,10 @@ They are the operator's to say, and an upstream that is such a gateway must not 
 _TOKEN = re.compile(rb'("[^"\\]*(?:\\.[^"\\]*)*")(\s*:)?|[{\[]|[}\]]', re.DOTALL)
 """A string (a key, if a colon follows) or a bracket of a JSON text."""
 
+_LEAST_OBJECT = 16
+"""Bytes that a message or a tool has at least; what is shorter is none, whoever reads it."""
+
+_ELEMENTS: msgspec.json.Decoder[list[Raw]] = msgspec.json.Decoder(list[Raw])
 _MEMBERS: msgspec.json.Decoder[dict[str, Raw]] = msgspec.json.Decoder(dict[str, Raw])
 
 T = TypeVar("T")
@@ -112,6 +121,20 @@ def check_array(members: Mapping[str, Raw], name: str) -> None:
     text = raw_text(members, name)
     if not text.startswith(b"[") or text[1:].lstrip().startswith(b"]"):
         raise RequestError(f"{name} must be a non-empty array", name)
+
+
+def check_counts(members: Mapping[str, Raw], most: Mapping[str, int]) -> None:
+    """Refuse lists of more objects than `most` says by their names.
+
+    So many have some length, and at least as many closing braces: only what has both is looked at
+    more closely, so ordinary bodies cost nothing.
+    """
+    for name, bound in most.items():
+        text = members.get(name)
+        if text is None or memoryview(text).nbytes < _LEAST_OBJECT * bound:
+            continue
+        if bytes(text).count(b"}") > bound and len(decoded(_ELEMENTS, bytes(text))) > bound:
+            raise RequestError(f"{name} must have at most {bound} elements", name)
 
 
 def check_model(model: str | None, path: str) -> str:

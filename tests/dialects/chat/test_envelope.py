@@ -142,7 +142,7 @@ DECODE_BAD: dict[str, tuple[bytes, str]] = {
         body(tools=[{"type": "function", "function": {}}]),
         "tools[0].function.name",
     ),
-    "stop of numbers": (body(stop=[1]), "stop"),
+    "stop of numbers": (body(stop=[1]), "stop[0]"),
     "n of text": (body(n="x"), "n"),
     "stream of text": (body(stream="yes"), "stream"),
     "seed of text": (body(seed="x"), "seed"),

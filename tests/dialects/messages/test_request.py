@@ -77,7 +77,7 @@ def read(**members):
         ({"tools": [{"name": "a", "input_schema": []}]}, None),
         ({"tools": [{"name": "a", "input_schema": [1]}]}, "tools[0].input_schema"),
         ({"tool_choice": {"type": "tool"}}, "tool_choice.name"),
-        ({"thinking": {"budget_tokens": 5}}, "thinking"),
+        ({"thinking": {"budget_tokens": 5}}, "thinking.type"),
         ({"thinking": {"type": "enabled", "budget_tokens": "5"}}, "thinking.budget_tokens"),
     ],
 )

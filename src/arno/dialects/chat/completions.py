@@ -18,6 +18,7 @@ from arno.canon.failure import Failure, RequestError
 from arno.canon.request import Request
 from arno.canon.response import Response
 from arno.dialects.base import BODY_ONLY, Envelope, Pricer, RequestLine, Stamp, StreamEncoder
+from arno.dialects.bodies import OPERATORS, check_doubles
 from arno.dialects.chat import ChatDialect
 from arno.dialects.chat.chunks import DONE
 from arno.wire import SSEDecoder, encode_sse, json
@@ -41,6 +42,9 @@ KEPT = frozenset(
 )
 """Members that mean the same in a chat request."""
 
+PASSED = KEPT | OPERATORS
+"""Members that are judged as those of a chat request are."""
+
 UNWRAPPED = ("reasoning", "reasoning_details")
 """Members of a message that a choice of this shape has too."""
 
@@ -56,16 +60,17 @@ def wrap(body: bytes) -> tuple[bytes, dict[str, Json]]:
         raise RequestError(f"the body is not JSON: {error}") from error
     if not isinstance(document, dict):
         raise RequestError("the body must be a JSON object")
+    check_doubles(body)
     for name, neutral in REFUSED.items():
         value = document.get(name)
         if value is not None and value not in neutral:
             raise RequestError("a prompt that is wrapped as a message cannot say this", name)
-    members: dict[str, Json] = {k: v for k, v in document.items() if k in KEPT}
+    members: dict[str, Json] = {k: v for k, v in document.items() if k in PASSED}
     members["messages"] = [{"role": "user", "content": _prompt(document.get("prompt"))}]
     rest = {
         name: value
         for name, value in document.items()
-        if name not in KEPT and name not in REFUSED and name != "prompt" and not is_empty(value)
+        if name not in PASSED and name not in REFUSED and name != "prompt" and not is_empty(value)
     }
     return json.dumps(members), rest
 

@@ -18,17 +18,16 @@ from arno.canon.ext import Json
 from arno.canon.failure import Failure, FailureKind, RequestError, Stage
 from arno.canon.response import Response
 from arno.canon.usage import Usage
+from arno.dialects import bodies
 from arno.dialects.base import BODY_ONLY, Envelope, Glance, Headers, Pricer, RequestLine, Stamp
 from arno.dialects.chat import ChatDialect
 from arno.dialects.chat.answer import decode_response
-from arno.dialects.chat.request import named
 from arno.dialects.chat.usage import count
 from arno.dialects.disclosure import MEMBER, disclosed
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 
 NAME = "embeddings"
-MAX_MODEL = 256
 ROUTING = frozenset({"provider", "models", "session_id", "trace", "usage"})
 """Members for the gateway itself; they never reach an upstream of another contract (R14)."""
 
@@ -42,7 +41,6 @@ class _Members(msgspec.Struct):
     user: str | None = None
     session_id: str | None = None
     stream: bool | None = None
-    input: Raw = _ABSENT
 
 
 class _Answer(msgspec.Struct):
@@ -54,6 +52,7 @@ class _Answer(msgspec.Struct):
     error: None = None
 
 
+_NAMES = frozenset(_Members.__struct_fields__)
 _DECODER = msgspec.json.Decoder(_Members)
 _ANSWER = msgspec.json.Decoder(_Answer)
 _MAP: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(dict[str, Raw])
@@ -70,17 +69,18 @@ class EmbeddingsOperation(ChatDialect):
 
     def peek(self, body: bytes, line: RequestLine = BODY_ONLY) -> Envelope:
         """The envelope of a client's request."""
-        try:
-            raw = _MAP.decode(body)
-            members = _DECODER.decode(body)
-        except msgspec.ValidationError as error:
-            raise named(error) from error
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise RequestError(f"the body is not JSON: {error}") from error
-        _check(members)
+        raw = bodies.members_of(body)
+        members = bodies.decoded(_DECODER, bodies.looked_at(raw, _NAMES))
+        bodies.check_operators(raw)
+        model = bodies.check_model(members.model, "model")
+        models = bodies.check_models(members.models or (), "models")
+        bodies.check_length(members.user, "user")
+        bodies.check_length(members.session_id, "session_id")
+        bodies.check_doubles(body)
+        _check(members, raw)
         return Envelope(
-            model=members.model or "",
-            models=tuple(members.models or ()),
+            model=model,
+            models=models,
             routing=members.provider,
             user=members.user,
             session_id=members.session_id,
@@ -164,14 +164,10 @@ class EmbeddingsOperation(ChatDialect):
 _BEFORE = Stage.BEFORE_OUTPUT
 
 
-def _check(members: _Members) -> None:
-    model = members.model
-    if not model:
-        raise RequestError("model is missing", "model")
-    for name in (model, *(members.models or ())):
-        if len(name) > MAX_MODEL or not name.isprintable() or not name:
-            raise RequestError(f"a model is printable, 1 to {MAX_MODEL} characters", "model")
-    if bytes(members.input).strip() in (b"", b"null", b'""', b"[]"):
+def _check(members: _Members, raw: Mapping[str, Raw]) -> None:
+    given = bodies.raw_text(raw, "input")
+    empty = given == b'""' or (given[:1] == b"[" and given[1:].strip() == b"]")
+    if empty or not given.startswith((b'"', b"[")):
         raise RequestError("input must be a text, a list of texts, or token ids", "input")
     if members.stream:
         raise RequestError("embeddings come whole", "stream")

@@ -45,6 +45,7 @@ class _Members(msgspec.Struct):
     session_id: str | None = None
 
 
+_LISTS = {"messages": bodies.MOST_MESSAGES, "tools": bodies.MOST_TOOLS}
 _NAMES = frozenset(_Members.__struct_fields__)
 _DECODER = msgspec.json.Decoder(_Members)
 
@@ -56,6 +57,7 @@ def peek(body: bytes) -> Envelope:
     bodies.check_operators(raw)
     model = bodies.check_model(members.model, "model")
     bodies.check_array(raw, "messages")
+    bodies.check_counts(raw, _LISTS)
     for name in ("max_tokens", "max_completion_tokens"):
         bodies.check_limit(getattr(members, name), name)
     if members.n is not None and not 1 <= members.n <= MAX_CHOICES:

@@ -42,10 +42,12 @@ from arno.dialects.chat.residue import (
     note,
     take,
 )
+from arno.dialects.chat.shape import REQUEST
 from arno.dialects.chat.tools import encode_choice, encode_tools, take_choice, take_tools
 from arno.dialects.chat.turn import LEGACY_CALL, decode_turn
 from arno.dialects.chat.turn_encode import encode_turn, unfit
 from arno.dialects.disclosure import foreign
+from arno.dialects.shapes import check
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 
@@ -103,6 +105,7 @@ def decode_request(body: bytes) -> Request:
     model = document.get("model")
     if not isinstance(model, str) or not model:
         raise RequestError("model must be a non-empty string", "model")
+    check(REQUEST, document)
     fields, residue = _decode_members(document)
     fields["messages"] = decode_messages(document.get("messages"))
     residue.pop("messages", None)

@@ -14,6 +14,7 @@ from msgspec import Raw
 
 from arno.canon.ext import Json
 from arno.canon.failure import RequestError
+from arno.dialects import bodies
 from arno.dialects.base import Envelope, RequestLine
 from arno.dialects.gemini import documents, signatures
 from arno.dialects.gemini.request import ROUTING
@@ -28,6 +29,7 @@ OPERATORS = frozenset({"api_base", "api_key", "base_url", "extra_headers"})
 """Members by which other gateways let a request say where it goes, and with which key (R35)."""
 
 _ABSENT = Raw()
+_LISTS = {"contents": bodies.MOST_MESSAGES, "tools": bodies.MOST_TOOLS}
 _ROUTING = frozenset(ROUTING)
 _TAG = b'"' + signatures.MARK.encode()
 
@@ -135,6 +137,7 @@ def _check_members(members: _Members, raw: Mapping[str, Raw]) -> None:
     contents = _raw(raw.get("contents", _ABSENT))
     if not contents.startswith(b"[") or contents[1:].lstrip().startswith(b"]"):
         raise RequestError("contents must be a non-empty array", "contents")
+    bodies.check_counts(raw, _LISTS)
     for config in (members.config, members.snake_config):
         if config is not None:
             _check_config(config)

@@ -27,12 +27,14 @@ from arno.dialects.gemini.residue import (
     respell,
     take_spelled,
 )
+from arno.dialects.gemini.shape import REQUEST
 from arno.dialects.gemini.tools import (
     decode_tool_config,
     decode_tools,
     encode_tool_config,
     encode_tools,
 )
+from arno.dialects.shapes import check
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 
@@ -92,6 +94,7 @@ def decode_request(body: bytes, line: RequestLine) -> Request:
     model = line.model or residue.get("model")
     if not isinstance(model, str) or not model:
         raise RequestError("model must be a non-empty string", "model")
+    check(REQUEST, document)
     fields: dict[str, Any] = {"model": model, "stream": bool(line.stream)}
     messages = decode_contents(values.get("contents"))
     residue.pop("contents", None)

@@ -41,6 +41,7 @@ class _Members(msgspec.Struct):
     session_id: str | None = None
 
 
+_LISTS = {"messages": bodies.MOST_MESSAGES, "tools": bodies.MOST_TOOLS}
 _NAMES = frozenset(_Members.__struct_fields__)
 _DECODER = msgspec.json.Decoder(_Members)
 
@@ -52,6 +53,7 @@ def peek(body: bytes, line: RequestLine = BODY_ONLY) -> Envelope:
     bodies.check_operators(raw)
     model = bodies.check_model(members.model or line.model, "model")
     bodies.check_array(raw, "messages")
+    bodies.check_counts(raw, _LISTS)
     bodies.check_limit(members.max_tokens, "max_tokens")
     fallbacks = [fallback.model for fallback in members.fallbacks or ()]
     models = bodies.check_models(members.models or (), "models")

@@ -32,6 +32,7 @@ from arno.dialects.messages.residue import (
     text,
     write_cache,
 )
+from arno.dialects.messages.shape import REQUEST
 from arno.dialects.messages.thinking import decode_reasoning, encode_reasoning, encode_sampling
 from arno.dialects.messages.tools import (
     decode_choice,
@@ -48,6 +49,7 @@ from arno.dialects.messages.turns import (
     encode_messages,
     without_trailing_space,
 )
+from arno.dialects.shapes import check
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 
@@ -84,6 +86,7 @@ def decode_request(body: bytes, line: RequestLine = BODY_ONLY) -> Request:
     if not isinstance(model, str) or not model:
         raise RequestError("model must be a non-empty string", "model")
     _check({**document, "model": model})
+    check(REQUEST, document)
     fields, residue = _decode_members(document)
     if in_path:
         residue["@model"] = "path"

@@ -39,6 +39,7 @@ class _Members(msgspec.Struct):
     session_id: str | None = None
 
 
+_LISTS = {"input": bodies.MOST_MESSAGES, "tools": bodies.MOST_TOOLS}
 _NAMES = frozenset(_Members.__struct_fields__)
 _DECODER = msgspec.json.Decoder(_Members)
 
@@ -50,6 +51,7 @@ def peek(body: bytes) -> Envelope:
     bodies.check_operators(raw)
     model = bodies.check_model(members.model, "model")
     _check_input(raw)
+    bodies.check_counts(raw, _LISTS)
     bodies.check_limit(members.max_output_tokens, "max_output_tokens")
     if members.background:
         raise RequestError("answers are not made in the background here", "background")

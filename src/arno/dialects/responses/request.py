@@ -23,7 +23,9 @@ from arno.dialects.responses.content import decode_entry
 from arno.dialects.responses.items import BrokenCall, Read, attach, kind_of, read_item
 from arno.dialects.responses.kinds import MESSAGE
 from arno.dialects.responses.residue import Document, keep, take
+from arno.dialects.responses.shape import REQUEST
 from arno.dialects.responses.tools import decode_choice, decode_text, decode_tools
+from arno.dialects.shapes import check
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 
@@ -79,6 +81,7 @@ def decode_request(body: bytes) -> Request:
         raise RequestError("the body must be a JSON object")
     if not isinstance(document.get("model"), str) or not document["model"]:
         raise RequestError("model must be a non-empty string", "model")
+    check(REQUEST, document)
     fields, residue = _decode_members(document)
     fields["messages"] = _decode_conversation(residue)
     return Request(ext=keep(residue), **fields)
