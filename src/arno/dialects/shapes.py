@@ -102,16 +102,25 @@ class Each:
 
 
 class Fields:
-    """An object. needs: members that must be there; snake: each member has two spellings."""
+    """An object. needs: members that must be there (of several in a tuple, one); snake: each member
+    has two spellings.
+    """
 
     expected = "an object"
 
     def __init__(
-        self, shapes: Mapping[str, Shape], *, needs: tuple[str, ...] = (), snake: bool = False
+        self,
+        shapes: Mapping[str, Shape],
+        *,
+        needs: tuple[str | tuple[str, ...], ...] = (),
+        snake: bool = False,
     ) -> None:
         spellings = {name: (name, *((_snake(name),) if snake else ())) for name in shapes}
         self._shapes = {way: shapes[name] for name, ways in spellings.items() for way in ways}
-        self._needs = tuple(spellings[name] for name in needs)
+        named = ((need,) if isinstance(need, str) else need for need in needs)
+        self._needs = tuple(
+            tuple(way for name in names for way in spellings[name]) for names in named
+        )
 
     def takes(self, value: Json) -> bool:
         """True for an object."""

@@ -21,7 +21,9 @@ from arno.dialects.shapes import (
 
 _VISUAL = Fields({"url": TEXT, "detail": TEXT}, needs=("url",))
 _AUDIO = Fields({"data": TEXT, "format": TEXT}, needs=("data",))
-_FILE = Fields({"file_data": TEXT, "file_id": TEXT, "filename": TEXT})
+_FILE = Fields(
+    {"file_data": TEXT, "file_id": TEXT, "filename": TEXT}, needs=(("file_data", "file_id"),)
+)
 
 BLOCK = Kinds(
     "type",

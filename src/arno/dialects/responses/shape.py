@@ -19,9 +19,12 @@ ENTRY = Kinds(
         "summary_text": _TEXT,
         "reasoning_text": _TEXT,
         "refusal": Fields({"refusal": TEXT}, needs=("refusal",)),
-        "input_image": Fields({"image_url": TEXT, "file_id": TEXT, "detail": TEXT}),
+        "input_image": Fields(
+            {"image_url": TEXT, "file_id": TEXT, "detail": TEXT}, needs=(("image_url", "file_id"),)
+        ),
         "input_file": Fields(
-            {"file_data": TEXT, "file_id": TEXT, "file_url": TEXT, "filename": TEXT}
+            {"file_data": TEXT, "file_id": TEXT, "file_url": TEXT, "filename": TEXT},
+            needs=(("file_data", "file_id", "file_url"),),
         ),
         "input_audio": Fields({"input_audio": Fields({"data": TEXT, "format": TEXT})}),
     },
