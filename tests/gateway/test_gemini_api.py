@@ -3,7 +3,7 @@
 import pytest
 
 from arno.wire import json
-from tests.gateway.harness import post
+from tests.gateway.harness import get, post
 from tests.gateway.test_live import WHOLE, chunks_of, delta
 from tests.gateway.upstream import STREAM, Upstream, live
 
@@ -94,3 +94,34 @@ def test_a_refusal_before_the_stream_is_a_plain_error():
     with Upstream(whole) as upstream, live(upstream) as url:
         reply = post(url, ASK, path="/v1beta/models/no/such:streamGenerateContent")
     assert (reply.status, reply.document["error"]["status"]) == (400, "INVALID_ARGUMENT")
+
+
+def test_tokens_are_counted_or_estimated():
+    with Upstream(whole) as upstream, live(upstream) as url:
+        reply = post(url, ASK, path="/v1beta/models/a/b:countTokens")
+    assert reply.document == {"totalTokens": 5, "estimated": True}
+    assert reply.headers["x-arno-estimated"] == "input_tokens"
+    assert upstream.requests == []
+
+
+def test_models_are_listed_as_this_dialect_does():
+    with Upstream(whole) as upstream, live(upstream) as url:
+        [model] = get(url, "/v1beta/models").document["models"]
+    assert (model["name"], model["displayName"]) == ("models/a/b", "B")
+    assert "inputTokenLimit" not in model
+
+
+@pytest.mark.parametrize(
+    ("path", "where"),
+    [
+        ("/v1beta/models/a/b:embedContent", lambda document: document["error"]["status"]),
+        ("/v1/messages/batches", lambda document: document["error"]["type"]),
+        ("/v1/responses/a/b/c", lambda document: document["error"]["type"]),
+        ("/v1/nothing", lambda document: document["error"]["metadata"]["error_type"]),
+    ],
+)
+def test_nothing_at_a_path_is_said_in_the_callers_dialect(path, where):
+    with Upstream(whole) as upstream, live(upstream) as url:
+        reply = post(url, ASK, path=path)
+    assert reply.status == 404
+    assert where(reply.document)

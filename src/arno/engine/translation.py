@@ -63,7 +63,9 @@ class Translation:
         if not endpoint.contract:
             # The end user's id is the same each time for an upstream, and not readable.
             user = None if request.user is None else private_id(request.user)
-            request = msgspec.structs.replace(request, routing=None, user=user)
+            # To keep nothing goes without saying, and plain hosts may not know the word.
+            store = None if request.store is False else request.store
+            request = msgspec.structs.replace(request, routing=None, user=user, store=store)
         return without_foreign(request, self._origins, endpoint.family)
 
     def body_for(self, candidate: Candidate) -> tuple[bytes, tuple[Loss, ...]]:

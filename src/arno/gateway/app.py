@@ -30,7 +30,7 @@ from arno.gateway.errors import ClientGone, Refusal
 from arno.gateway.inflight import Inflight
 from arno.gateway.keys import LOCAL, KeyRing
 from arno.gateway.log import Facts, RequestLog
-from arno.gateway.routes import POLICY, ROUTES, Access, Route, Table
+from arno.gateway.routes import POLICY, ROUTES, Access, Route, Table, dialect_at
 from arno.gateway.settings import GatewaySettings, check_exposure
 from arno.ledger.ports import Answers, Sink
 from arno.providers import Catalogue
@@ -123,6 +123,7 @@ class GatewayApp:
         """The route of a request; None for a preflight that is answered. Raises Refusal."""
         found = self._table.find(request.path)
         if found is None:
+            request.dialect = CLIENTS[dialect_at(request.path)]
             raise Refusal(404, "There is nothing at this path", "unknown_path")
         methods, request.params = found
         first = next(iter(methods.values()))

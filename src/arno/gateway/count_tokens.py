@@ -1,4 +1,4 @@
-"""`POST /messages/count_tokens`: how many tokens a request would have, without a generation.
+"""`count_tokens` and `:countTokens`: how many tokens a request would have, without a generation.
 
 Asked of who would serve the model; where nobody can tell, the answer is an estimate from the size
 of what would be sent, and says so: `"estimated": true` and the header `X-Arno-Estimated`. Source:
@@ -7,8 +7,10 @@ clients of this dialect call it on any base URL (openrouter-api 1.1).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import ceil
 
+from arno.canon.ext import Json
 from arno.canon.failure import Failure, RequestError
 from arno.canon.parts import MediaPart, Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from arno.canon.request import Request
@@ -27,8 +29,21 @@ TOKENS_PER_MEDIA = 1600
 """An image at the size to which most providers scale it."""
 
 
+Shape = Callable[..., dict[str, Json]]
+"""A number, and whether it is estimated, as a dialect tells them."""
+
+
 async def count_tokens(gateway: Gateway, request: Inbound) -> Facts:
     """Answer one request. Raises Refusal and ClientGone before anything was sent."""
+    return await answer(gateway, request, _counted)
+
+
+def _counted(number: int, *, estimated: bool) -> dict[str, Json]:
+    return {"input_tokens": number, **({"estimated": True} if estimated else {})}
+
+
+async def answer(gateway: Gateway, request: Inbound, shape: Shape) -> Facts:
+    """Answer a request to count in the caller's dialect."""
     settings = gateway.settings
     body = await read_body(request, settings.max_body, settings.body_deadline_s)
     try:
@@ -39,10 +54,10 @@ async def count_tokens(gateway: Gateway, request: Inbound) -> Facts:
             return await inference.refuse(gateway, request, counted, "not_counted")
         if counted is None:
             number = estimate(request.dialect.decode_request(body, request.line))
-            document = {"input_tokens": number, "estimated": True}
-            reply = Reply(200, document, (("x-arno-estimated", "input_tokens"),))
+            told = (("x-arno-estimated", "input_tokens"),)
+            reply = Reply(200, shape(number, estimated=True), told)
         else:
-            reply = Reply(200, {"input_tokens": counted})
+            reply = Reply(200, shape(counted, estimated=False))
     except RequestError as error:
         failure = inference.invalid(error)
         return await inference.refuse(gateway, request, failure, "invalid_request")

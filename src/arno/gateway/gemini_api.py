@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from arno.canon.ext import Json
 from arno.dialects.base import Headers, RequestLine
+from arno.gateway import count_tokens as counting
 from arno.gateway import inference
-from arno.gateway.asgi import AsgiDownstream, Inbound, RawHeaders, Send, parameters
+from arno.gateway.asgi import AsgiDownstream, Inbound, RawHeaders, Reply, Send, parameters
 from arno.gateway.core import Gateway
 from arno.gateway.log import Facts
+from arno.providers import Model
 from arno.wire.json_array import ArrayWriter
 
 MODELS = "models/"
@@ -45,6 +48,34 @@ async def generate(gateway: Gateway, request: Inbound) -> Facts:
     if request.line.stream and parameters(request).get("alt", [""])[-1] != "sse":
         return await inference.complete(gateway, request, wrap=ArrayDownstream)
     return await inference.complete(gateway, request)
+
+
+async def count_tokens(gateway: Gateway, request: Inbound) -> Facts:
+    """Tokens of a request; see `arno.gateway.count_tokens`."""
+    return await counting.answer(gateway, request, _counted)
+
+
+def _counted(number: int, *, estimated: bool) -> dict[str, Json]:
+    return {"totalTokens": number, **({"estimated": True} if estimated else {})}
+
+
+async def models(gateway: Gateway, request: Inbound) -> Reply:
+    """All models that can be asked for, as this dialect lists them."""
+    return Reply(200, {"models": [_model_row(row) for row in gateway.catalogue.models.values()]})
+
+
+def _model_row(row: Model) -> dict[str, Json]:
+    limits = {
+        "inputTokenLimit": row.context_length,
+        "outputTokenLimit": row.max_completion_tokens,
+    }
+    return {
+        "name": f"{MODELS}{row.id}",
+        "displayName": row.name,
+        "description": row.description or "",
+        "supportedGenerationMethods": ["generateContent", "countTokens"],
+        **{name: limit for name, limit in limits.items() if limit is not None},
+    }
 
 
 class ArrayDownstream(AsgiDownstream):

@@ -96,11 +96,19 @@ _RESPONSES: tuple[tuple[str, str, str, Handler], ...] = (
     ("responses.delete", "DELETE", "/responses/{id}", _answering(responses_api.delete)),
 )
 
-GEMINI_PREFIXES = ("/api/v1", "/v1", "/api/v1beta", "/v1beta")
+GEMINI_ALONE = ("/api/v1beta", "/v1beta")
+"""What only clients of this dialect ask at."""
+GEMINI_PREFIXES = (*PREFIXES, *GEMINI_ALONE)
 
-_GEMINI: tuple[tuple[str, str, Callable[[Inbound], RequestLine]], ...] = (
-    ("generate_content", "generateContent", gemini_api.whole_line),
-    ("stream_generate_content", "streamGenerateContent", gemini_api.stream_line),
+_GEMINI: tuple[tuple[str, str, Callable[[Inbound], RequestLine], Handler], ...] = (
+    ("generate_content", "generateContent", gemini_api.whole_line, gemini_api.generate),
+    (
+        "stream_generate_content",
+        "streamGenerateContent",
+        gemini_api.stream_line,
+        gemini_api.generate,
+    ),
+    ("gemini.count_tokens", "countTokens", gemini_api.whole_line, gemini_api.count_tokens),
 )
 
 ROUTES: tuple[Route, ...] = (
@@ -136,13 +144,23 @@ ROUTES: tuple[Route, ...] = (
             name,
             "POST",
             f"{prefix}/models/{{model*}}:{verb}",
-            gemini_api.generate,
+            handler,
             dialect="gemini",
             line=line,
             keys=gemini_api.keys_in_query,
         )
         for prefix in GEMINI_PREFIXES
-        for name, verb, line in _GEMINI
+        for name, verb, line, handler in _GEMINI
+    ),
+    *(
+        Route(
+            "gemini.models",
+            "GET",
+            f"{prefix}/models",
+            _answering(gemini_api.models),
+            dialect="gemini",
+        )
+        for prefix in GEMINI_ALONE
     ),
 )
 
@@ -159,6 +177,8 @@ POLICY: dict[str, Access] = {
     "embeddings": Access.KEY,
     "generate_content": Access.KEY,
     "stream_generate_content": Access.KEY,
+    "gemini.count_tokens": Access.KEY,
+    "gemini.models": Access.OPEN,
     "models": Access.OPEN,
     "models.endpoints": Access.OPEN,
     "model": Access.OPEN,
@@ -166,6 +186,16 @@ POLICY: dict[str, Access] = {
     "key": Access.KEY,
     "auth.key": Access.KEY,
 }
+
+
+def dialect_at(path: str) -> str:
+    """Who asks at a path where there is nothing, as far as the path tells."""
+    if path.startswith(tuple(f"{prefix}/" for prefix in GEMINI_ALONE)):
+        return "gemini"
+    for name, start, dialect in (*INFERENCE, ("responses", "/responses", "responses")):
+        if name == dialect and path.startswith(tuple(f"{p}{start}/" for p in PREFIXES)):
+            return dialect
+    return "chat"
 
 
 class Table:
