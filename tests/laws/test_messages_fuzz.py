@@ -25,7 +25,7 @@ quick = settings(max_examples=100)
 
 scalars = st.none() | st.booleans() | st.integers(-5, 5) | st.text(max_size=4)
 values: st.SearchStrategy[Any] = scalars | st.sampled_from(
-    ([], {}, [None], [{}], {"type": "text"}, {"type": "tool_use"}, "arno:full:", "error")
+    ([], {}, [None], [{}], {"type": "text"}, {"type": "tool_use"}, "arno:{}", "error")
 )
 
 THINKING = block(
@@ -38,7 +38,7 @@ CITED = {"type": "citations_delta", "citation": {"type": "web_search_result_loca
 BODY = (
     started()
     + THINKING
-    + block(1, {"type": "redacted_thinking", "data": "arno:signature:x::::s"})
+    + block(1, {"type": "redacted_thinking", "data": 'arno:{"on":"","signature":"s"}'})
     + block(2, {"type": "text", "text": ""}, CITED, {"type": "text_delta", "text": "Hi"})
     + call(3, "a", "{}")
     + text(4, "So")

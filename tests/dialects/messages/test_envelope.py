@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from arno.canon.failure import RequestError
+from arno.dialects import tags
 from arno.dialects.base import RequestLine
 from arno.dialects.bodies import ROUTING
 from arno.wire import json
@@ -118,7 +119,7 @@ def test_the_model_is_the_upstream_s_and_routing_stays_here():
 
 # History that other upstreams have answered ------------------------------------------------------
 
-TAGGED = "arno:full:::::"
+TAGGED = tags.write(tags.Tag())
 
 
 def history(*blocks, role="assistant"):
@@ -138,9 +139,15 @@ def test_ids_that_upstreams_refuse_are_written_as_they_read_them():
 def test_tagged_reasoning_does_not_reach_an_upstream():
     own = {"type": "thinking", "thinking": "a", "signature": "c2ln"}
     tagged = {"type": "thinking", "thinking": "b", "signature": TAGGED}
-    sealed = {"type": "redacted_thinking", "data": "arno:sealed:openai-responses-v1::::x"}
+    sealed = {
+        "type": "redacted_thinking",
+        "data": tags.write(tags.Tag(sealed="x", format="openai-responses-v1")),
+    }
     said = {"type": "text", "text": "x"}
-    document = json.loads(edited(history(own, tagged, sealed, said)))
+    elsewhere = {"type": "thinking", "thinking": "c", "signature": tags.write64(tags.Tag(id="1"))}
+    document = json.loads(edited(history(own, tagged, sealed, elsewhere, said)))
+    assert document["messages"][1]["content"] == [own, said]
+    document = json.loads(edited(history(own, elsewhere, said)))
     assert document["messages"][1]["content"] == [own, said]
     document = json.loads(edited(history(tagged)))
     assert document["messages"] == [TURN, TURN]

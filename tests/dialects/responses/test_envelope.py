@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from arno.canon.failure import RequestError
-from arno.dialects.responses.artefacts import Artefact
+from arno.dialects import tags
 from arno.wire import json
 from tests.laws.responses import RESPONSES
 
@@ -78,7 +78,7 @@ def test_the_model_is_the_upstreams_and_routing_stays_here() -> None:
 @pytest.mark.parametrize("contract", [False, True])
 def test_what_we_have_tagged_does_not_go_upstream(contract: bool) -> None:
     """R18: another wire's artefacts, in items of their own and on calls; all else stays."""
-    tag = Artefact(sealed="x", format="anthropic-claude-v1").write()
+    tag = tags.write(tags.Tag(sealed="x", format="anthropic-claude-v1"))
     own = {"type": "reasoning", "summary": [], "encrypted_content": "gAAA"}
     call = {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}
     document = body(

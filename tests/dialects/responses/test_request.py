@@ -28,7 +28,8 @@ from arno.canon.request import (
     ToolChoice,
     ToolChoiceMode,
 )
-from arno.dialects.responses.artefacts import OWN_FORMAT, Artefact
+from arno.dialects import tags
+from arno.dialects.responses.artefacts import OWN_FORMAT
 from arno.wire import json
 from tests.laws.responses import RESPONSES
 
@@ -384,8 +385,8 @@ def test_reasoning_goes_back_to_its_origin_only() -> None:
 
 
 def test_tagged_artefacts_come_back_and_do_not_go_upstream() -> None:
-    tag = Artefact(signature="s", format="anthropic-claude-v1").write()
-    on_call = Artefact(signature="g", format="google-gemini-v1", on="c").write()
+    tag = tags.write(tags.Tag(signature="s", format="anthropic-claude-v1"))
+    on_call = tags.write(tags.Tag(signature="g", format="google-gemini-v1", on="c"))
     words = [{"type": "reasoning_text", "text": "think"}]
     request = decode(
         input=[

@@ -29,7 +29,7 @@ from arno.canon.parts import (
     ToolCallPart,
 )
 from arno.canon.response import FinishReason
-from arno.dialects.responses.artefacts import Artefact
+from arno.dialects import tags
 from arno.dialects.responses.stream_decode import ResponsesStreamDecoder
 from arno.wire import encode_sse
 from tests.dialects.responses.building import (
@@ -228,8 +228,8 @@ def test_parts_stand_in_the_order_of_their_items() -> None:
 
 
 def test_a_signature_on_what_is_no_reasoning_is_put_back() -> None:
-    tag = Artefact(signature="g", format="google-gemini-v1").write()
-    behind = Artefact(signature="g", format="google-gemini-v1", on="c1").write()
+    tag = tags.write(tags.Tag(signature="g", format="google-gemini-v1"))
+    behind = tags.write(tags.Tag(signature="g", format="google-gemini-v1", on="c1"))
     call = {**CALL, "arguments": "{}", "signature": tag}
     held = {"type": "reasoning", "id": "rs", "summary": [], "encrypted_content": behind}
     (part,) = parts_of(read(created(), item_done(call), item_done(held, 1), ended(call, held)))

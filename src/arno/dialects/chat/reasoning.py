@@ -13,6 +13,7 @@ import msgspec
 
 from arno.canon.ext import Json
 from arno.canon.parts import OpaquePart, Part, ReasoningForm, ReasoningPart
+from arno.dialects import tags
 from arno.dialects.chat.residue import (
     DIALECT,
     Document,
@@ -40,6 +41,9 @@ REDACTED_FORMATS = frozenset({"anthropic-claude-v1"})
 """Formats whose encrypted details are reasoning that was redacted: their sealed reasoning is signed
 text."""
 
+BEFORE = f"content:{10**9 - 1}"
+"""The id of a detail that signs the last text of its message; see `signatures`."""
+
 ITEM_FORMATS = "-responses-v1"
 """The end of the formats whose encrypted details are reasoning items and never sign a call."""
 
@@ -62,6 +66,9 @@ def decode_detail(detail: Json) -> Part:
     if not all(isinstance(value, str) for value in values.values()):
         return OpaquePart(dialect=DIALECT, document=detail, ext=keep({"@member": DETAILS}))
     content = values.get(key)
+    tagged = _untagged(values)
+    if tagged is not None:
+        return tagged
     if key == "data" and values.get("format") in REDACTED_FORMATS:
         form = ReasoningForm.REDACTED
     return ReasoningPart(
@@ -72,6 +79,25 @@ def decode_detail(detail: Json) -> Part:
         format=values.get("format"),
         id=values.get("id"),
         ext=keep({"@member": DETAILS, "@keys": tuple(detail), **residue}),
+    )
+
+
+def _untagged(values: Mapping[str, str]) -> ReasoningPart | None:
+    """What a detail says that a client was told as a tag by another dialect; None for others.
+
+    A signature of something else is told by the id of what it signs (`signatures`).
+    """
+    tag = tags.read(values.get("data") or values.get("signature") or "")
+    if tag is None:
+        return None
+    if tag.on is None:
+        return tag.reasoning(values.get("text") or values.get("summary", ""))
+    return ReasoningPart(
+        form=ReasoningForm.SEALED,
+        sealed=tag.signature,
+        format=tag.format,
+        id=tag.on or BEFORE,
+        ext=keep({"@member": DETAILS}),
     )
 
 

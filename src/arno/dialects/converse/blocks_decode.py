@@ -26,10 +26,11 @@ from arno.canon.parts import (
     ToolResultPart,
 )
 from arno.dialects.arguments import from_object
-from arno.dialects.converse.artefacts import Artefact, read_redacted, read_signature, signed
+from arno.dialects.converse.artefacts import OWN_FORMAT, read_redacted, read_signature
 from arno.dialects.converse.citations import decode_citations
 from arno.dialects.converse.media import decode_media
 from arno.dialects.converse.residue import CALL_IDS, DIALECT, Document, keep, take
+from arno.dialects.tags import Tag
 from arno.wire import json
 
 SERVER_TOOL = "server_tool_use"
@@ -77,9 +78,9 @@ def decode_blocks(blocks: Sequence[Json], arguments: Arguments = NO_ARGUMENTS) -
             parts[-1] = msgspec.structs.replace(parts[-1], cache=hint)
             continue
         found = decode_block(block, arguments.get(place))
-        if isinstance(found, Artefact):
+        if isinstance(found, Tag):
             if parts:
-                parts[-1] = signed(parts[-1], found)
+                parts[-1] = found.sign(parts[-1])
         else:
             parts.append(found)
     return parts
@@ -94,9 +95,9 @@ def _cache_point(block: Json) -> CacheHint | None:
     return CacheHint(ttl=point.get("ttl"))
 
 
-def decode_block(block: Json, arguments: Raw | None = None) -> Part | Artefact:
-    """One block; an Artefact is the signature of the part before it."""
-    found: Part | Artefact | None = None
+def decode_block(block: Json, arguments: Raw | None = None) -> Part | Tag:
+    """One block; a Tag is the signature of the part before it."""
+    found: Part | Tag | None = None
     if isinstance(block, Mapping) and len(block) == 1:
         ((kind, inner),) = block.items()
         if kind == "toolUse":
@@ -172,10 +173,10 @@ def result_part(block: Json) -> Part:
     if isinstance(block, Mapping) and block.keys() == {"json"}:
         return TextPart(text=json.dumps(block["json"]).decode(), ext=keep({"@block": "json"}))
     part = decode_block(block)
-    return OpaquePart(dialect=DIALECT, document=block) if isinstance(part, Artefact) else part
+    return OpaquePart(dialect=DIALECT, document=block) if isinstance(part, Tag) else part
 
 
-def _reasoning(inner: Json) -> ReasoningPart | Artefact | None:
+def _reasoning(inner: Json) -> ReasoningPart | Tag | None:
     if not isinstance(inner, Mapping) or len(inner) != 1:
         return None
     redacted = inner.get("redactedContent")
@@ -189,21 +190,17 @@ def _reasoning(inner: Json) -> ReasoningPart | Artefact | None:
     form = values.get("form", ReasoningForm.FULL.value)
     if not all(isinstance(value, str) for value in values.values()) or form not in FORMS:
         return None
-    signature, format_ = None, values.get("format")
-    if "signature" in values:
-        signature, told = read_signature(values["signature"])
-        format_ = told or format_
-    native = not ("form" in values or "format" in values or format_ not in (None, OWN))
-    return ReasoningPart(
-        text=said["text"],
-        form=ReasoningForm(form),
-        signature=signature,
+    tag = read_signature(values["signature"]) if "signature" in values else Tag()
+    format_ = tag.format or values.get("format")
+    native = not ("form" in values or "format" in values or format_ not in (None, OWN_FORMAT))
+    return msgspec.structs.replace(
+        tag.reasoning(said["text"]),
+        form=ReasoningForm(form) if "form" in values else tag.form,
         format=format_,
         ext=keep(residue) if native else {},
     )
 
 
-OWN = read_signature("")[1]
 FORMS = frozenset({ReasoningForm.FULL.value, ReasoningForm.SUMMARY.value})
 """Forms of a readable text; the extension member `form` says the second."""
 
@@ -223,7 +220,7 @@ def _guarded(inner: Json) -> Part | None:
     return msgspec.structs.replace(part, ext=keep(kept))
 
 
-_DECODERS: dict[str, Callable[[Json], Part | Artefact | None]] = {
+_DECODERS: dict[str, Callable[[Json], Part | Tag | None]] = {
     "text": _text,
     "image": lambda inner: decode_media("image", inner),
     "document": lambda inner: decode_media("document", inner),

@@ -2,7 +2,7 @@
 
 In a request, reasoning goes back only to those who can read its proof (R18), and media that cannot
 be shown refuse the request. In an answer everything is shown: artefacts of other wires are tagged
-(`arno.dialects.converse.artefacts`), summaries carry the extension member `form`.
+(`arno.dialects.tags`), summaries carry the extension member `form`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from arno.canon.parts import (
 from arno.dialects.arguments import to_object
 from arno.dialects.converse.artefacts import (
     OWN_FORMAT,
-    written_before,
+    written_behind,
     written_sealed,
     written_signature,
 )
@@ -102,7 +102,7 @@ def _signature_of(part: Part, path: str, writing: Writing) -> list[Json]:
     if not writing.to_client:
         writing.drop(f"{path}/signature", "a signature goes back to its origin only")
         return []
-    redacted = written_before(part.signature or "", part.format)
+    redacted = written_behind(part, part.signature, part.format)
     return [{"reasoningContent": {"redactedContent": redacted}}]
 
 

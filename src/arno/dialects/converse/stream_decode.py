@@ -49,7 +49,7 @@ from arno.canon.response import FinishReason
 from arno.dialects.base import Batch
 from arno.dialects.converse import quick
 from arno.dialects.converse.answer import ended_badly, invalid
-from arno.dialects.converse.artefacts import Artefact, read_redacted, read_signature
+from arno.dialects.converse.artefacts import read_redacted, read_signature
 from arno.dialects.converse.blocks_decode import STATUSES, call_id, executor_of, result_part
 from arno.dialects.converse.citations import decode_citation
 from arno.dialects.converse.failures import decode_error
@@ -59,6 +59,7 @@ from arno.dialects.converse.reasons import WHOLE, canonical_reason
 from arno.dialects.converse.residue import DIALECT, Document, integer, items, keep, take, text
 from arno.dialects.converse.usage import decode_usage
 from arno.dialects.failures import OPERATORS
+from arno.dialects.tags import Tag
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 from arno.wire.frame import Frame
@@ -347,15 +348,16 @@ class ConverseStreamDecoder:
     def _end_reasoning(self, block: _Block) -> Iterator[Event]:
         format_: str | None = None
         if block.held:
-            signature, format_ = read_signature("".join(block.held))
-            yield PartDelta(block.part, Slot.SIGNATURE, signature)
+            tag = read_signature("".join(block.held))
+            format_ = tag.format
+            yield PartDelta(block.part, Slot.SIGNATURE, tag.signature or "")
         yield PartEnd(block.part, format=format_)
 
     def _sealed(self, block: _Block) -> Iterator[Event]:
         """An artefact that stands for itself, or the signature of the part before."""
         wire = _joined(block.held)
         found = read_redacted(wire)
-        if isinstance(found, Artefact):
+        if isinstance(found, Tag):
             if self._waiting:
                 yield PartDelta(self._waiting[-1].part, Slot.SIGNATURE, found.signature or "")
                 yield from self._release(found.format)

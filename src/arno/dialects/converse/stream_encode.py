@@ -45,7 +45,7 @@ from arno.canon.parts import (
     ToolResultPart,
 )
 from arno.dialects.base import Pricer, Stamp
-from arno.dialects.converse.artefacts import written_before, written_sealed, written_signature
+from arno.dialects.converse.artefacts import written_behind, written_sealed, written_signature
 from arno.dialects.converse.blocks_encode import encode_part, wire_id
 from arno.dialects.converse.citations import encode_citation
 from arno.dialects.converse.failures import stream_failure
@@ -309,7 +309,7 @@ class ConverseStreamEncoder:
             behind = None if sealed is None else written_sealed(sealed, part.form, part.format)
         else:
             said = self._stop(block)
-            behind = None if proof is None else written_before(proof, part.format)
+            behind = None if proof is None else written_behind(part, proof, part.format)
         return said if behind is None else said + self._redacted(behind)
 
     def _stop(self, block: _Block) -> bytes:

@@ -17,6 +17,7 @@ from arno.canon.ext import Json, Loss
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.parts import Executor, Part, TextPart, ToolCallPart
 from arno.canon.response import Choice, FinishReason, Response
+from arno.dialects import tags
 from arno.dialects.base import Headers
 from arno.dialects.gemini import documents
 from arno.dialects.gemini.citations import CITATIONS, GROUNDING, Grounding
@@ -36,7 +37,6 @@ from arno.dialects.gemini.residue import (
     take,
     text,
 )
-from arno.dialects.gemini.signatures import Tag, write
 from arno.dialects.gemini.usage import decode_usage, encode_usage
 from arno.dialects.text import clean
 from arno.wire.errors import MalformedJSON
@@ -44,6 +44,9 @@ from arno.wire.errors import MalformedJSON
 FEEDBACK = "promptFeedback"
 BLOCKED = "@blocked"
 """The note of a choice that stands for a refused prompt."""
+
+_APART = tags.write64(tags.Tag())
+"""A proof that proves nothing: it tells a thought from the one before it."""
 
 
 def decode_response(body: bytes, headers: Headers = ()) -> Response | Failure:
@@ -203,7 +206,7 @@ def _encode_choice(choice: Choice, response_id: str | None, losses: list[Loss]) 
         for piece in split(part):
             wire = encode_part(piece, told, with_id=not _is_bare(piece, ids))
             if wire is not None:
-                parts.append({**wire, "thoughtSignature": write(Tag())} if apart else wire)
+                parts.append({**wire, "thoughtSignature": _APART} if apart else wire)
         losses += told.losses
     if grounding is not None and grounding.document is not None:
         document[GROUNDING] = grounding.document

@@ -14,9 +14,9 @@ from msgspec import Raw
 
 from arno.canon.ext import Json
 from arno.canon.failure import RequestError
-from arno.dialects import bodies
+from arno.dialects import bodies, tags
 from arno.dialects.base import Envelope, RequestLine
-from arno.dialects.gemini import documents, signatures
+from arno.dialects.gemini import documents
 from arno.dialects.gemini.request import ROUTING
 from arno.wire import json
 
@@ -31,7 +31,6 @@ OPERATORS = frozenset({"api_base", "api_key", "base_url", "extra_headers"})
 _ABSENT = Raw()
 _LISTS = {"contents": bodies.MOST_MESSAGES, "tools": bodies.MOST_TOOLS}
 _ROUTING = frozenset(ROUTING)
-_TAG = b'"' + signatures.MARK.encode()
 
 
 class _Config(
@@ -175,7 +174,7 @@ def edit_request(body: bytes, *, contract: bool, members: Mapping[str, Raw] | No
         return body
     told = dict(members) if members is not None else _MAP_DECODER.decode(body)
     gone = _ROUTING & told.keys()
-    tagged = body.find(_TAG) >= 0
+    tagged = tags.may_hold(body)
     if not gone and not tagged:
         return body
     for name in gone:
@@ -204,7 +203,7 @@ def _without_tag(part: Json) -> Json:
     if not isinstance(part, dict):
         return part
     names = [name for name in ("thoughtSignature", "thought_signature") if name in part]
-    if not any(signatures.is_tag(part[name]) for name in names):
+    if not any(isinstance(v := part[name], str) and tags.is_like(v) for name in names):
         return part
     if part.get("thought") is True:
         return None

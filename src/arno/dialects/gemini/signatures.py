@@ -3,24 +3,21 @@
 A signature of this dialect's own models stands there as it is. An artefact of another wire's (a
 signature, sealed reasoning) and what else a part says that the wire has no member for (that it is a
 summary or a refusal, its id) travel to clients in the same place, as base64 text like any
-signature, since clients decode and send back what stands there:
-
-    base64(b"arno1:" + JSON of a `Tag`)
-
+signature, since clients decode and send back what stands there: a tag (`arno.dialects.tags`).
 Reading gives the same canonical part back. A tag never goes to an upstream of this dialect: what it
 holds is of another wire.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 
 import msgspec
 
-from arno.canon.parts import Part, ReasoningForm, ReasoningPart, RefusalPart
+from arno.canon.parts import Part, ReasoningPart, RefusalPart
+from arno.dialects import tags
 from arno.dialects.gemini.residue import Document, is_native, note
+from arno.dialects.tags import Tag
 
 FORMAT = "google-gemini-v1"
 """Who can read this dialect's own signatures."""
@@ -29,26 +26,7 @@ UNSIGNED = "skip_thought_signature_validator"
 """What the vendor has clients send where a call was not made by its model and so has no signature,
 which newer models else refuse. Source: Gemini API, "Thought signatures", FAQ on other models."""
 
-_MAGIC = b"arno1:"
-MARK = base64.b64encode(_MAGIC).decode()
-"""How a tag begins."""
 _OTHER_ALPHABET = re.compile(r"[A-Za-z0-9_-]+={0,2}")
-_MOST_TAGGED = 16 * 1024 * 1024
-
-
-class Tag(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a tag holds.
-
-    ends: the artefact belongs to the thought that is open, and closes it; refusal: the text is one.
-    """
-
-    form: ReasoningForm = ReasoningForm.FULL
-    id: str | None = None
-    format: str | None = None
-    signature: str | None = None
-    sealed: str | None = None
-    ends: bool = False
-    refusal: bool = False
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -70,10 +48,9 @@ def read(signature: object) -> Proof:
         return Proof(Tag(), kept={"@unsigned": True})
     text = _standard(signature)
     kept = {} if text == signature else {"@signature": signature}
-    if text.startswith(MARK):
-        tag = _untagged(text)
-        if tag is not None:
-            return Proof(tag, tagged=True, kept=kept)
+    tag = tags.read(text)
+    if tag is not None:
+        return Proof(tag, tagged=True, kept=kept)
     return Proof(Tag(signature=text, format=FORMAT), kept=kept)
 
 
@@ -85,26 +62,6 @@ def _standard(signature: str) -> str:
     if ("-" in signature or "_" in signature) and _OTHER_ALPHABET.fullmatch(signature):
         return signature.replace("-", "+").replace("_", "/")
     return signature
-
-
-def _untagged(text: str) -> Tag | None:
-    if len(text) > _MOST_TAGGED:
-        return None
-    try:
-        padded = text.rstrip("=") + "=" * (-len(text.rstrip("=")) % 4)
-        return msgspec.json.decode(base64.b64decode(padded)[len(_MAGIC) :], type=Tag)
-    except (binascii.Error, ValueError):
-        return None
-
-
-def write(tag: Tag) -> str:
-    """The text of a tag."""
-    return base64.b64encode(_MAGIC + msgspec.json.encode(tag)).decode()
-
-
-def is_tag(signature: object) -> bool:
-    """True for what `write` wrote, in either alphabet: all of its letters are in both."""
-    return isinstance(signature, str) and signature.startswith(MARK)
 
 
 def is_own(part: Part) -> bool:
@@ -124,7 +81,7 @@ def tag_of(part: Part) -> Tag:
     if isinstance(part, RefusalPart):
         return Tag(format=part.format, signature=part.signature, refusal=True)
     if isinstance(part, ReasoningPart):
-        return Tag(part.form, part.id, part.format, part.signature, part.sealed)
+        return msgspec.structs.replace(tags.of_reasoning(part), item_id=None, item_index=None)
     if part.signature is not None:
         return Tag(format=part.format, signature=part.signature)
     return Tag()
@@ -133,6 +90,7 @@ def tag_of(part: Part) -> Tag:
 def for_client(part: Part) -> str | None:
     """What stands as `thoughtSignature` of a part in an answer, None for nothing."""
     tag = tag_of(part)
-    if tag == Tag() or (is_own(part) and tag == Tag(format=tag.format, signature=part.signature)):
+    plain = is_own(part) and not tags.is_like(part.signature or "")
+    if tag == Tag() or (plain and tag == Tag(format=tag.format, signature=part.signature)):
         return own_signature(part) if part.signature else None
-    return write(tag)
+    return tags.write64(tag)

@@ -20,11 +20,12 @@ from arno.canon.parts import (
     ToolCallPart,
     ToolResultPart,
 )
+from arno.dialects import tags
 from arno.dialects.gemini import signatures
 from arno.dialects.gemini.chunks import candidate, chunk
 from arno.dialects.gemini.part_encode import Told, encode_part
 from arno.dialects.gemini.residue import Document, is_native
-from arno.dialects.gemini.signatures import Tag
+from arno.dialects.tags import Tag
 from arno.wire import json
 
 MARK = "\0"
@@ -86,7 +87,7 @@ class Text:
         if first:
             self._tag = self._opening()
             if self._tag is not None:
-                proof = signatures.write(self._tag)
+                proof = tags.write64(self._tag)
                 return self._chunk({"text": text, **self._beside, "thoughtSignature": proof})
         head, tail = self._frame
         return b"%b%b%b" % (head, msgspec.json.encode(text), tail)
@@ -106,7 +107,9 @@ class Text:
         if not isinstance(part, ReasoningPart):
             return False
         plain = Tag(form=part.form, id=part.id, sealed=self._end.sealed) == Tag()
-        signed = self._end.signature is not None and format_ == signatures.FORMAT
+        signature = self._end.signature
+        signed = format_ == signatures.FORMAT and signature is not None
+        signed = signed and not tags.is_like(signature or "")
         return plain and (signed or format_ is None)
 
     def artefact(self, slot: Slot, value: str) -> bytes:
@@ -148,7 +151,7 @@ class Text:
 
     def _thought(self, proof: Tag | str) -> bytes:
         """A chunk that says nothing but a thought's artefact."""
-        text = proof if isinstance(proof, str) else signatures.write(proof)
+        text = proof if isinstance(proof, str) else tags.write64(proof)
         return self._chunk({"text": "", "thought": True, "thoughtSignature": text})
 
     @property

@@ -23,8 +23,9 @@ from arno.canon.parts import (
     ToolCallPart,
     ToolResultPart,
 )
+from arno.dialects import tags
 from arno.dialects.arguments import from_object
-from arno.dialects.messages.artefacts import SIGNATURE, TAG, read_tag
+from arno.dialects.messages.artefacts import TAG
 from arno.dialects.messages.citations import decode_citation
 from arno.dialects.messages.media import KINDS, decode_media
 from arno.dialects.messages.residue import (
@@ -96,26 +97,24 @@ def decode_blocks(blocks: list[Json], inputs: list[Raw]) -> tuple[Part, ...]:
     """Parts of a content array; a tagged signature goes to the part before it."""
     parts: list[Part] = []
     for number, block in enumerate(blocks):
-        signature = tagged_signature(block)
-        if signature is not None and parts and isinstance(parts[-1], SIGNED):
-            parts[-1] = msgspec.structs.replace(
-                parts[-1], signature=signature[0], format=signature[1]
-            )
+        behind = tagged_signature(block)
+        if behind is not None and parts and isinstance(parts[-1], SIGNED):
+            parts[-1] = behind.sign(parts[-1])
             continue
         raw = inputs[number] if number < len(inputs) else None
         parts.append(decode_block(block, raw))
     return tuple(parts)
 
 
-def tagged_signature(block: Json) -> tuple[str, str | None] | None:
-    """Signature and format, if the block is one that only holds the signature of another."""
+def tagged_signature(block: Json) -> tags.Tag | None:
+    """The tag of a block that only holds the signature of another."""
     if not isinstance(block, Mapping) or block.get("type") != "redacted_thinking":
         return None
     data = block.get("data")
-    tag = read_tag(data) if isinstance(data, str) else None
-    if tag is None or tag.what != SIGNATURE or tag.artefact is None:
+    tag = tags.read(data) if isinstance(data, str) else None
+    if tag is None or tag.on is None or tag.signature is None:
         return None
-    return tag.artefact, tag.format
+    return tag
 
 
 def decode_block(block: Json, raw: Raw | None = None) -> Part:
@@ -152,9 +151,9 @@ def _decode_thinking(block: Mapping[str, Json]) -> Part | None:
     if not all_text(values):
         return None
     signature, text, beside = values.get("signature"), values.get("thinking", ""), block.get(TAG)
-    tag = read_tag(signature or (beside if isinstance(beside, str) else ""))
-    if tag is not None and tag.what != SIGNATURE:
-        return tag.reasoning(text=text, signature=tag.artefact)
+    tag = tags.read(signature or (beside if isinstance(beside, str) else ""))
+    if tag is not None and tag.on is None:
+        return tag.reasoning(text)
     return ReasoningPart(text=text, signature=signature, format=FORMAT, ext=keep(residue))
 
 
@@ -163,9 +162,9 @@ def _decode_redacted(block: Mapping[str, Json]) -> Part | None:
     if not all_text(values):
         return None
     data = values.get("data")
-    tag = read_tag(data) if data else None
-    if tag is not None and tag.what != SIGNATURE:
-        return tag.reasoning(sealed=tag.artefact)
+    tag = tags.read(data) if data else None
+    if tag is not None and tag.on is None:
+        return tag.reasoning()
     return ReasoningPart(form=ReasoningForm.REDACTED, sealed=data, format=FORMAT, ext=keep(residue))
 
 

@@ -18,7 +18,6 @@ from arno.canon.parts import (
     MediaPart,
     OpaquePart,
     Part,
-    PartBase,
     ReasoningForm,
     ReasoningPart,
     RefusalPart,
@@ -26,9 +25,10 @@ from arno.canon.parts import (
     ToolCallPart,
     ToolResultPart,
 )
+from arno.dialects import tags
 from arno.dialects.arguments import to_object
 from arno.dialects.disclosure import foreign
-from arno.dialects.messages.artefacts import SIGNATURE, tag_of, written
+from arno.dialects.messages.artefacts import written_sealed, written_signature
 from arno.dialects.messages.blocks import RESULT, type_of
 from arno.dialects.messages.citations import encode_citations
 from arno.dialects.messages.media import encode_media
@@ -103,9 +103,10 @@ def encode_part(part: Part, path: str, *, to_client: bool) -> Blocks:
 _ORIGIN = "a reasoning artefact goes back to its origin only"
 
 
-def signature_block(part: PartBase, signature: str, format_: str | None) -> Document:
+def signature_block(part: Part, signature: str, format_: str | None) -> Document:
     """The block behind the one of `part`, for a client to send back."""
-    return {"type": "redacted_thinking", "data": tag_of(SIGNATURE, part, format_, signature)}
+    tag = tags.of_signature(part, signature, format_)
+    return {"type": "redacted_thinking", "data": tags.write(tag)}
 
 
 def _text(part: TextPart, path: str, to_client: bool) -> Blocks:
@@ -141,7 +142,7 @@ def _reasoning(part: ReasoningPart, path: str, to_client: bool) -> Blocks:
     blocks = [_thinking(part)] if part.text or part.signature else []
     document: Document = {"type": "redacted_thinking", **give(part.ext)}
     if part.sealed or "data" not in document:
-        document["data"] = written(part, part.sealed)
+        document["data"] = written_sealed(part, part.sealed)
     return [*blocks, document], []
 
 
@@ -150,7 +151,7 @@ def _thinking(part: ReasoningPart) -> Document:
     if part.text or "thinking" not in document:
         document["thinking"] = part.text
     if part.signature or not is_native(part.ext):
-        document["signature"] = written(part, part.signature)
+        document["signature"] = written_signature(part, part.signature, part.format)
     return document
 
 

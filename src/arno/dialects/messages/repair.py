@@ -1,8 +1,8 @@
 """History that an upstream of the same dialect cannot read, mended before it is passed on.
 
 A conversation may have been answered by other upstreams before: then its turns hold reasoning with
-our tags (`artefacts`) and ids of calls that this wire's upstreams refuse. Both are rare, and looked
-for in the bytes first, so that a body without them goes on as it came.
+our tags (`arno.dialects.tags`) and ids of calls that this wire's upstreams refuse. Both are rare,
+and looked for in the bytes first, so that a body without them goes on as it came.
 """
 
 from __future__ import annotations
@@ -14,10 +14,9 @@ import msgspec
 from msgspec import Raw
 
 from arno.canon.ids import to_wire
-from arno.dialects.messages.artefacts import read_tag
+from arno.dialects import tags
 from arno.dialects.messages.content import IDS
 
-_TAG = b'"arno:'
 _ODD_ID = re.compile(rb'"(?:tool_use_)?id"\s*:\s*"(?![A-Za-z0-9_-]{1,64}")')
 _CALLS = b'"tool_use'
 
@@ -32,7 +31,7 @@ def repaired(messages: Raw) -> Raw | None:
     """The conversation as upstreams read it, None if it is already."""
     text = bytes(messages)
     odd = text.find(_CALLS) >= 0 and _ODD_ID.search(text) is not None
-    if text.find(_TAG) < 0 and not odd:
+    if not odd and not tags.may_hold(text):
         return None
     try:
         turns = _MESSAGES.decode(text)
@@ -54,7 +53,7 @@ def _content(raw: Raw) -> Raw | list[dict[str, Raw]]:
 
 def _is_tagged(block: dict[str, Raw]) -> bool:
     value = _text(block, _ARTEFACTS.get(_text(block, "type") or ""))
-    return value is not None and read_tag(value) is not None
+    return value is not None and tags.read(value) is not None
 
 
 def _with_id(block: dict[str, Raw]) -> dict[str, Raw]:

@@ -17,7 +17,7 @@ from arno.canon.parts import (
     TextPart,
     ToolCallPart,
 )
-from arno.dialects.messages.artefacts import TAG, written
+from arno.dialects.messages.artefacts import TAG, written_sealed, written_signature
 from arno.dialects.messages.citations import encode_citations
 from arno.dialects.messages.content import encode_part, signature_block
 from arno.dialects.messages.frames import frame
@@ -163,7 +163,7 @@ class Block:
             return stop
         if self.is_silent:
             return self._silent(part) + stop
-        signature = written(part, self._signature, format_)
+        signature = written_signature(part, self._signature, format_ or part.format)
         if not signature:
             return stop
         self._signature = None
@@ -171,7 +171,7 @@ class Block:
         return frame("content_block_delta", index=self.number, delta=delta) + stop
 
     def _silent(self, part: ReasoningPart) -> bytes:
-        block = {**self.start, "data": written(part, self._sealed)}
+        block = {**self.start, "data": written_sealed(part, self._sealed)}
         return frame("content_block_start", index=self.number, content_block=block)
 
     def signature_behind(self, format_: str | None) -> Document | None:

@@ -37,11 +37,11 @@ from arno.canon.parts import (
     TextPart,
     ToolCallPart,
 )
+from arno.dialects import tags
 from arno.dialects.base import Batch
 from arno.dialects.failures import OPERATORS
 from arno.dialects.messages import quick
 from arno.dialects.messages.answer import has_calls, invalid
-from arno.dialects.messages.artefacts import read_tag
 from arno.dialects.messages.blocks import SIGNED, decode_block, is_call_of, tagged_signature
 from arno.dialects.messages.citations import decode_citation
 from arno.dialects.messages.failures import decode_error
@@ -233,11 +233,11 @@ class MessagesStreamDecoder:
         index, wire = integer(document.get("index")), document.get("content_block")
         if index is None or not isinstance(wire, Mapping) or index in self._blocks:
             raise _Fault(invalid("content_block_start begins no block", self._stage))
-        signature = tagged_signature(wire)
+        behind = tagged_signature(wire)
         ending = self._ending
-        if signature is not None and ending is not None and isinstance(ending.part, SIGNED):
-            ending.format = signature[1]
-            yield PartDelta(ending.place, Slot.SIGNATURE, signature[0])
+        if behind is not None and ending is not None and isinstance(ending.part, SIGNED):
+            ending.format = behind.format
+            yield PartDelta(ending.place, Slot.SIGNATURE, behind.signature or "")
             self._blocks[index] = _Block(-1, OpaquePart(dialect=DIALECT, document=None))
             return
         yield from self._close_ending()
@@ -292,10 +292,10 @@ class MessagesStreamDecoder:
 
     def _signature(self, block: _Block, value: Json) -> Iterator[Event]:
         signature = value if isinstance(value, str) else ""
-        tag = read_tag(signature)
+        tag = tags.read(signature)
         if tag is not None:
             block.format = tag.format
-            signature = tag.artefact or ""
+            signature = tag.signature or ""
         if signature:
             yield PartDelta(block.place, Slot.SIGNATURE, signature)
 

@@ -13,13 +13,11 @@ from msgspec import Raw
 
 from arno.canon.ext import Json
 from arno.canon.failure import RequestError
-from arno.dialects import bodies
+from arno.dialects import bodies, tags
 from arno.dialects.base import Envelope
-from arno.dialects.responses.artefacts import TAG, read_artefact
 from arno.wire import json
 
 _ROUTING = frozenset(bodies.ROUTING)
-_TAGGED = b'"' + TAG.encode()
 """How one of our tags begins in a body, whatever else is in it: a quick look for it."""
 
 ELSEWHERE = ("prompt", "conversation", "previous_response_id")
@@ -93,7 +91,7 @@ def edit_request(
     Usage is always told on this wire, so it need not be asked for. Artefacts that we have tagged
     are another wire's, which no upstream of this one reads: their items stay here (R18).
     """
-    tagged = body.find(_TAGGED) >= 0
+    tagged = tags.may_hold(body)
     if contract and model is None and not tagged:
         return body
     members = dict(members) if members is not None else bodies.members_of(body)
@@ -127,7 +125,7 @@ def _unsigned(item: Json) -> Json:
 
 def _is_tag(item: Json, member: str) -> bool:
     value = item.get(member) if isinstance(item, Mapping) else None
-    return isinstance(value, str) and read_artefact(value) is not None
+    return isinstance(value, str) and tags.read(value) is not None
 
 
 def _hash_user(members: dict[str, Raw]) -> bool:

@@ -27,8 +27,9 @@ from arno.canon.parts import (
     ToolCallPart,
     ToolResultPart,
 )
+from arno.dialects import tags
 from arno.dialects.arguments import from_object
-from arno.dialects.responses.artefacts import Artefact, read_artefact, read_reasoning
+from arno.dialects.responses.artefacts import read_reasoning
 from arno.dialects.responses.content import decode_entry
 from arno.dialects.responses.kinds import (
     ASKED,
@@ -42,6 +43,7 @@ from arno.dialects.responses.kinds import (
     executor_of,
 )
 from arno.dialects.responses.residue import DIALECT, Document, keep, take, text
+from arno.dialects.tags import Tag
 from arno.wire import json
 
 Key = tuple[str, int]
@@ -57,7 +59,7 @@ class Read(msgspec.Struct, frozen=True):
     """What an item holds. signed: a signature on what stands before the item, which holds none."""
 
     parts: Keyed
-    signed: Artefact | None = None
+    signed: Tag | None = None
 
 
 class BrokenCall(ValueError):
@@ -123,13 +125,12 @@ def _place(part: Part, place: Item) -> Part:
 
 def _sign_last(found: Keyed, value: Json) -> None:
     """The member `signature` of an item is the proof of the last thing in it, tagged."""
-    artefact = read_artefact(value) if isinstance(value, str) else None
-    if artefact is None or not found:
+    tag = tags.read(value) if isinstance(value, str) else None
+    if tag is None or not found:
         return
     key, part = found[-1]
     note = {**part.ext.get(DIALECT, {}), "@signed": ("member",)}
-    changes = {"signature": artefact.signature, "format": artefact.format, "ext": keep(note)}
-    found[-1] = key, msgspec.structs.replace(part, **changes)
+    found[-1] = key, msgspec.structs.replace(tag.sign(part), ext=keep(note))
 
 
 TEXTS: dict[str, tuple[str, ReasoningForm]] = {
@@ -175,24 +176,15 @@ def _seal(values: Document, found: Keyed, place: Item, format_: str | None) -> R
         return Read(found) if found else None
     if not isinstance(sealed, str):
         return None
-    artefact = read_reasoning(sealed, format_, place.id)
-    if isinstance(artefact, ReasoningPart):
-        found.append((SEALED, msgspec.structs.replace(artefact, item=place, ext=keep({}))))
-    elif artefact.on is not None:
-        return Read([], artefact)
-    elif found:
+    read = read_reasoning(sealed, format_, place.id)
+    if isinstance(read, Tag) and read.on is not None:
+        return Read([], read)
+    if isinstance(read, Tag) and found:
         key, part = found[-1]
-        changes = {"signature": artefact.signature, "format": artefact.format}
-        found[-1] = key, msgspec.structs.replace(part, **changes)
+        found[-1] = key, read.sign(part)
     else:
-        part = ReasoningPart(
-            signature=artefact.signature,
-            format=artefact.format,
-            id=artefact.id,
-            item=place,
-            ext=keep({}),
-        )
-        found.append((SEALED, part))
+        alone = read.reasoning() if isinstance(read, Tag) else read
+        found.append((SEALED, msgspec.structs.replace(alone, item=place, ext=keep({}))))
     return Read(found)
 
 
@@ -313,21 +305,20 @@ _READERS: dict[str, Callable[[Mapping[str, Json], int], Read | None]] = {
 }
 
 
-def attach(parts: list[Part], artefact: Artefact) -> None:
+def attach(parts: list[Part], tag: Tag) -> None:
     """Put a signature on the part before it that it belongs to; one that is not there is lost.
 
     A part that says the same signature itself is the one, however far back it stands.
     """
-    places = [n for n, part in enumerate(parts) if _is_meant(part, artefact.on or "")]
-    same = [n for n in places if parts[n].signature == artefact.signature]
+    places = [n for n, part in enumerate(parts) if _is_meant(part, tag.on or "")]
+    same = [n for n in places if parts[n].signature == tag.signature]
     if not places:
         return
     place = (same or places)[-1]
     part = parts[place]
     written = (*(part.ext.get(DIALECT, {}).get("@signed") or ()), "tag")
     note = {**part.ext.get(DIALECT, {}), "@signed": written}
-    changes = {"signature": artefact.signature, "format": artefact.format, "ext": keep(note)}
-    parts[place] = msgspec.structs.replace(part, **changes)
+    parts[place] = msgspec.structs.replace(tag.sign(part), ext=keep(note))
 
 
 def _is_meant(part: Part, on: str) -> bool:

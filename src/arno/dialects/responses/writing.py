@@ -30,8 +30,9 @@ from arno.canon.parts import (
     ToolCallPart,
     ToolResultPart,
 )
+from arno.dialects import tags
 from arno.dialects.arguments import to_object
-from arno.dialects.responses.artefacts import Artefact, written
+from arno.dialects.responses.artefacts import written
 from arno.dialects.responses.content import INPUT, OUTPUT, encode_entry
 from arno.dialects.responses.items import TEXTS
 from arno.dialects.responses.kinds import (
@@ -56,6 +57,7 @@ from arno.dialects.responses.residue import (
     residue_of,
     text,
 )
+from arno.dialects.tags import Tag
 from arno.wire import json
 
 CALL_IDS = IdRule(most=64)
@@ -250,7 +252,7 @@ def _write_signature(draft: Draft, document: Document) -> None:
     same where clients that drop members they do not know send it back."""
     last = draft.parts[-1]
     if last.signature is not None and "member" in signed_in(last):
-        document["signature"] = Artefact(signature=last.signature, format=last.format).write()
+        document["signature"] = tags.write(Tag(signature=last.signature, format=last.format))
 
 
 def signed_in(part: Part) -> tuple[str, ...]:
@@ -265,8 +267,7 @@ def tag_behind(draft: Draft) -> str | None:
     last = draft.parts[-1]
     if isinstance(last, ReasoningPart) or last.signature is None or "tag" not in signed_in(last):
         return None
-    on = last.call_id if isinstance(last, ToolCallPart) else ""
-    return Artefact(signature=last.signature, format=last.format, on=on).write()
+    return tags.write(tags.of_signature(last, last.signature, last.format))
 
 
 def write_tag(sealed: str, id_: str | None) -> Document:
