@@ -183,7 +183,7 @@ HEADERS = {
     "Proxy-Authorization": "Basic Y2xpZW50OmNsaWVudA==",
     "Proxy": "URL",
     "Api-Key": "key-of-the-client",
-    "X-Goog-Api-Key": "key-of-the-client",
+    "X-Goog-Api-Key": CLIENT,
     "Cookie": "session=of-the-client",
     "Referer": "URL",
     "Via": "PLACE",

@@ -17,6 +17,8 @@ from arno.exchange import machine
 from arno.routing.failover import GOES_ON
 from arno.transport.live import LivePool
 from arno.wire import json
+from arno.wire.frame import Framing
+from arno.wire.framing import FRAMERS
 from arno.wire.sse import SSEDecoder
 from tests.engine.harness import DONE
 from tests.faults.gateways import serving, toml
@@ -368,6 +370,6 @@ class ByTheSegment:
 
 
 def test_row_17_a_reader_of_segments_is_found_out(world, monkeypatch):
-    monkeypatch.setattr("arno.exchange.machine.SSEDecoder", ByTheSegment)
+    monkeypatch.setitem(FRAMERS, Framing.SSE, ByTheSegment)
     with pytest.raises(AssertionError):
         test_row_17_every_byte_in_a_segment_of_its_own(world)

@@ -219,11 +219,10 @@ def test_wishes_that_nobody_here_fulfils_are_told(tmp_path, dialect):
     assert strict.status == 400
 
 
-def test_sealed_reasoning_does_not_go_to_an_operators_own_chat_host(tmp_path):
-    details = [{"type": "reasoning.encrypted", "data": "box", "format": "openai-responses-v1"}]
-    said = {"role": "assistant", "content": "Hi", "reasoning_details": details}
-    asked = {**ASK, "messages": [*ASK["messages"], said, *ASK["messages"]]}
+def test_an_operators_own_chat_host_reads_an_effort_and_not_the_contracts_object(tmp_path):
+    asked = {**ASK, "reasoning": {"effort": "low", "exclude": True}}
     with answering(WHOLE) as up, world(tmp_path, alpha=(up, "chat")) as (url, _):
         reply = post(url, asked)
-    assert sent(up)["messages"][1] == {"role": "assistant", "content": "Hi"}
-    assert "messages=dropped" in reply.headers["x-arno-loss"]
+    assert sent(up)["reasoning_effort"] == "low"
+    assert "reasoning" not in sent(up)
+    assert reply.headers["x-arno-loss"] == "reasoning=approximated"

@@ -286,9 +286,9 @@ def off_hint(row: Endpoint) -> str:
 
 
 def _cautious(row: Endpoint) -> Endpoint:
-    """A row of the operator's own, of which nothing is known: what only gateways of the contract
-    read (sealed reasoning, how much to think as an object) does not go there, as to no plain host.
+    """A row of the operator's own, of which nothing is known: how much to think goes there as a
+    plain host reads it, not as the contract's object.
     """
     if row.contract or row.dialect != "chat":
         return row
-    return msgspec.structs.replace(row, quirks=("effort_alone", "no_reasoning_details"))
+    return msgspec.structs.replace(row, quirks=("effort_alone",))
