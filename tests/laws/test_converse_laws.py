@@ -51,8 +51,12 @@ def line_of(request: Request) -> RequestLine:
 @quick
 def test_requests_come_back(request: Request) -> None:
     body, losses = CONVERSE.encode_request(request)
-    assert {loss.path.rpartition("/")[2] for loss in losses} <= {"arguments"}
-    assert bare(CONVERSE.decode_request(body, line_of(request))) == bare(request)
+    places = {loss.path.rpartition("/")[2] for loss in losses}
+    assert places <= {"arguments", "tools"}
+    again = CONVERSE.decode_request(body, line_of(request))
+    # Where the conversation holds calls, stand-ins are offered for tools that are not.
+    tools = request.tools if "tools" in places else again.tools
+    assert bare(msgspec.structs.replace(again, tools=tools)) == bare(request)
 
 
 @given(request=requests())

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from arno.canon.failure import RequestError
@@ -89,15 +90,21 @@ LOSSES: dict[str, tuple[Request, list[tuple[str, str]]]] = {
         [("/messages/1", "approximated")],
     ),
     "invalid arguments": (
-        asked(ToolCallPart(call_id="a", name="f", arguments="{"), role=Role.ASSISTANT),
+        asked(
+            ToolCallPart(call_id="a", name="f", arguments="{"), role=Role.ASSISTANT, tools=(TOOL,)
+        ),
         [("/messages/0/parts/0/arguments", "approximated")],
     ),
     "name space": (
-        asked(ToolCallPart(call_id="a", name="f", namespace="n"), role=Role.ASSISTANT),
+        asked(
+            ToolCallPart(call_id="a", name="f", namespace="n"), role=Role.ASSISTANT, tools=(TOOL,)
+        ),
         [("/messages/0/parts/0/namespace", "dropped")],
     ),
     "a call of text": (
-        asked(ToolCallPart(call_id="a", name="f", kind="custom"), role=Role.ASSISTANT),
+        asked(
+            ToolCallPart(call_id="a", name="f", kind="custom"), role=Role.ASSISTANT, tools=(TOOL,)
+        ),
         [("/messages/0/parts/0/kind", "approximated")],
     ),
     "no thinking": (
@@ -109,7 +116,7 @@ LOSSES: dict[str, tuple[Request, list[tuple[str, str]]]] = {
         [("/reasoning/effort", "approximated")],
     ),
     "a long id": (
-        asked(ToolCallPart(call_id="i" * 94, name="f"), role=Role.ASSISTANT),
+        asked(ToolCallPart(call_id="i" * 94, name="f"), role=Role.ASSISTANT, tools=(TOOL,)),
         [("/messages/0/parts/0/call_id", "renamed")],
     ),
     "refusal": (
@@ -125,7 +132,11 @@ LOSSES: dict[str, tuple[Request, list[tuple[str, str]]]] = {
         [("/messages/0/parts/0", "dropped")],
     ),
     "signature on a call": (
-        asked(ToolCallPart(call_id="a", name="f", signature="s", format="x"), role=Role.ASSISTANT),
+        asked(
+            ToolCallPart(call_id="a", name="f", signature="s", format="x"),
+            role=Role.ASSISTANT,
+            tools=(TOOL,),
+        ),
         [("/messages/0/parts/0/signature", "dropped")],
     ),
     "run by another": (
@@ -157,6 +168,7 @@ LOSSES: dict[str, tuple[Request, list[tuple[str, str]]]] = {
                     (ToolResultPart(call_id="a", parts=(TextPart(text="x", cache=CacheHint()),)),),
                 ),
             ),
+            tools=(TOOL,),
         ),
         [("/messages/0/parts/0/parts", "approximated")],
     ),
@@ -232,6 +244,7 @@ def test_results_stand_first_in_one_turn_of_the_user() -> None:
     ]
     talk = (Message(Role.USER, (HI,)), Message(Role.ASSISTANT, calls))
     request = Request("m", (*talk, *results, Message(Role.USER, (TextPart(text="go on"),))))
+    request = msgspec.structs.replace(request, tools=(TOOL,))
     document, losses = written(request)
     assert losses == []
     assert [turn["role"] for turn in document["messages"]] == ["user", "assistant", "user"]
@@ -265,7 +278,7 @@ def test_turns_alternate() -> None:
         Message(Role.USER, (TextPart(text="?"),)),
     )
     document, _ = written(Request("m", messages))
-    assert [turn["role"] for turn in document["messages"]] == ["user", "user"]
+    assert [turn["role"] for turn in document["messages"]] == ["user"]
     native: Any = {
         "messages": [
             {"role": "user", "content": [{"text": "a"}]},
@@ -277,6 +290,21 @@ def test_turns_alternate() -> None:
         json.loads(CONVERSE.encode_request(CONVERSE.decode_request(json.dumps(native), LINE))[0])
         == native
     )
+
+
+def test_calls_of_tools_that_are_not_offered_have_stand_ins() -> None:
+    """The wire refuses calls in a conversation without a tool of that name."""
+    calls = [
+        ToolCallPart(call_id=str(n), name=name, arguments="{}") for n, name in enumerate("ffg")
+    ]
+    document, losses = written(asked(*calls, role=Role.ASSISTANT))
+    specs = [tool["toolSpec"] for tool in document["toolConfig"]["tools"]]
+    assert [spec["name"] for spec in specs] == ["f", "g"]
+    assert all("do not call it" in spec["description"] for spec in specs)
+    assert losses == [("/tools", "approximated")]
+    assert not complaints(document)
+    for part in (HI, msgspec.structs.replace(calls[0], executor=Executor.PROVIDER)):
+        assert "toolConfig" not in written(asked(part, HI, role=Role.ASSISTANT))[0]
 
 
 def test_arguments_keep_their_bytes_and_ids_come_back() -> None:

@@ -250,6 +250,16 @@ def test_what_a_result_holds_besides_text_is_told_or_refused():
     assert error.value.path == "/messages/1/parts/0/parts/1"
 
 
+def test_turns_of_the_model_in_a_row_are_one_so_that_results_follow_their_calls():
+    calls = [ToolCallPart(call_id=n, name="f", arguments="{}") for n in "12"]
+    results = [(Role.TOOL, (ToolResultPart(call_id=n, parts=(HI,)),)) for n in "12"]
+    said = [(Role.ASSISTANT, (call,)) for call in calls]
+    document, losses = written(messages((Role.USER, (HI,)), *said, *results))
+    assert [turn["role"] for turn in document["contents"]] == ["user", "model", "user"]
+    assert [len(turn["parts"]) for turn in document["contents"]] == [1, 2, 2]
+    assert losses == {}
+
+
 def test_the_name_space_of_a_call_is_told_as_lost():
     call = ToolCallPart(call_id="1", name="f", arguments="{}", namespace="shop")
     losses = written(messages((Role.USER, (HI,)), (Role.ASSISTANT, (call,))))[1]

@@ -343,6 +343,14 @@ def test_choices(case: str) -> None:
     assert encode(bare)[0]["tool_choice"] == document
 
 
+def test_a_message_of_which_nothing_is_left_is_none() -> None:
+    foreign = OpaquePart(dialect="messages", document={"type": "tool_addition"})
+    messages = (*HELLO, Message(Role.SYSTEM, (foreign,)), Message(Role.USER, ()))
+    document, losses = encode(Request(model="m", messages=messages))
+    assert [item["role"] for item in document["input"]] == ["user", "user"]
+    assert losses == [("/messages/1/parts/0", "dropped")]
+
+
 def test_who_runs_a_tool() -> None:
     tools = [
         {"type": "web_search"},

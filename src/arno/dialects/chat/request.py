@@ -24,6 +24,7 @@ from arno.canon.parts import (
 )
 from arno.canon.request import Message, Output, Reasoning, Request, Role, Sampling
 from arno.dialects.bodies import ROUTING
+from arno.dialects.chat import joining
 from arno.dialects.chat.content import (
     Placed,
     cache_mark,
@@ -269,10 +270,13 @@ def encode_request(request: Request) -> tuple[bytes, tuple[Loss, ...]]:
     """The request as JSON text, and what this dialect has no place for."""
     document: Document = give(request.ext)
     losses: list[Loss] = foreign(request.ext, DIALECT, "")
-    messages: list[Json] = []
+    messages: list[Document] = []
     for number, message in enumerate(request.messages):
         encoded, lost = _encode_message(message, f"/messages/{number}")
-        messages.extend(encoded)
+        if is_native(message.ext) or not message.parts:
+            messages.extend(encoded)
+        else:
+            lost += joining.add(messages, encoded, f"/messages/{number}")
         losses.extend(lost)
     document["messages"] = messages
     for field, member in ((f, m) for m, f in SCALARS.items()):
@@ -398,7 +402,7 @@ def _encode_result(
     content, lost_content = encode_content(placed)
     losses.extend(lost_content)
     if content is not None or "content" not in document:
-        document["content"] = "" if content is None else content
+        document["content"] = content or ""
     if part.is_error:
         losses.append(Loss(f"{where}/is_error", "dropped", "a chat tool message cannot say so"))
     return document, losses

@@ -1,7 +1,8 @@
 """Tools and the choice between them: `toolConfig`. Source: API reference, ToolConfiguration.
 
 The wire cannot say "no tool now". Without any tool the model calls none, so the tools are left out,
-unless the conversation holds calls, which the wire refuses without their tools.
+unless the conversation holds calls, which the wire refuses without their tools. A request that has
+calls and no tools offers stand-ins, which say that they are not to be called.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ CHOICES: dict[str, ToolChoiceMode] = {
     "any": ToolChoiceMode.REQUIRED,
     "tool": ToolChoiceMode.NAMED,
 }
+UNKNOWN = "unknown"
+STAND_IN = "Not available any more; do not call it. It was called earlier in the conversation."
+"""The description of a tool that is there since the conversation holds calls of it."""
+
 WORDS: dict[ToolChoiceMode, str] = {mode: word for word, mode in CHOICES.items()}
 
 
@@ -136,11 +141,30 @@ def encode_tools(request: Request, document: Document, writing: Writing) -> None
             return
         if choice is not None:
             config["toolChoice"] = choice
+    if not tools and _has_calls(request) and not is_native(request.ext):
+        tools = _stand_ins(request)
+        writing.approximate("/tools", "the wire wants the tools of the calls in the conversation")
     if tools:
         config = {"tools": tools, **config}
     if config:
         kept = document.get("toolConfig")
         document["toolConfig"] = {**(kept if isinstance(kept, Mapping) else {}), **config}
+
+
+def _stand_ins(request: Request) -> list[Json]:
+    """One for each tool that was called."""
+    parts = [part for message in request.messages for part in message.parts]
+    names = [part.name for part in parts if isinstance(part, ToolCallPart)] or [UNKNOWN]
+    return [
+        {
+            "toolSpec": {
+                "name": name,
+                "description": STAND_IN,
+                "inputSchema": {"json": NO_PARAMETERS},
+            }
+        }
+        for name in dict.fromkeys(names)
+    ]
 
 
 def _written_tools(request: Request, writing: Writing) -> list[Json]:
@@ -216,5 +240,10 @@ def _only_name(choice: ToolChoice) -> str | None:
 
 
 def _has_calls(request: Request) -> bool:
+    """True if the conversation, as the wire will have it, holds calls or results."""
     parts: Sequence[object] = [part for message in request.messages for part in message.parts]
-    return any(isinstance(part, ToolCallPart | ToolResultPart) for part in parts)
+    return any(
+        isinstance(part, ToolCallPart | ToolResultPart)
+        and (part.executor is Executor.CLIENT or is_native(part.ext))
+        for part in parts
+    )

@@ -137,7 +137,9 @@ def encode_conversation(
         if message.role in PROMPTS and note(message.ext, "place") != "turn":
             system += _prompt(message, path, writing, late=bool(turns))
         else:
-            _add_turn(turns, message, encode_parts(message.parts, path, writing))
+            blocks = encode_parts(message.parts, path, writing)
+            if blocks or is_native(message.ext):
+                _add_turn(turns, message, blocks)
     kept = [turn for turn in turns if turn.native or turn.results or turn.others]
     return system, [turn.written() for turn in kept]
 

@@ -187,14 +187,18 @@ def _was_bare(part: ToolResultPart) -> bool:
 
 
 def _turns(messages: Sequence[_Numbered]) -> list[list[_Numbered]]:
-    """Messages that are one turn on the wire: noted as such, or results that follow each other."""
+    """Messages that are one turn on the wire: noted as such, or results that follow each other.
+
+    So are the model's, since the results of all its calls must stand in the very next turn.
+    """
 
     def turn_of(each: _Numbered) -> tuple[object, ...]:
         message = each.message
         if is_native(message.ext):
             turn = note(message.ext, "turn")
             return ("noted", turn if turn is not None else -each.number - 1)
-        return ("results",) if message.role is Role.TOOL else ("alone", each.number)
+        joined = message.role in (Role.TOOL, Role.ASSISTANT)
+        return (message.role,) if joined else ("alone", each.number)
 
     return [list(group) for _, group in groupby(messages, key=turn_of)]
 

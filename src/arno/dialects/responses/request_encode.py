@@ -208,7 +208,9 @@ class _Conversation:
         if message.role is Role.ASSISTANT or note(message.ext, "item"):
             self._turn(others)
         elif others or not results:
-            self._spoken(message, others)
+            spoken = self._spoken(message, others)
+            if spoken.get("content") or not others or is_native(message.ext):
+                self._items.append(spoken)
 
     def _result(self, part: Part, path: str) -> None:
         self._losses += foreign(part.ext, DIALECT, path)
@@ -257,7 +259,7 @@ class _Conversation:
             kept.append((path, part))
         return kept
 
-    def _spoken(self, message: Message, pieces: Pieces) -> None:
+    def _spoken(self, message: Message, pieces: Pieces) -> Document:
         document = give(message.ext)
         document["role"] = message.role.value if message.role is not Role.TOOL else "user"
         only = _only_text(message)
@@ -268,7 +270,7 @@ class _Conversation:
             document["content"] = only
         elif pieces or "content" not in document:
             document["content"] = self._entries(pieces)
-        self._items.append(document)
+        return document
 
     def _entries(self, pieces: Pieces) -> list[Json]:
         entries: list[Json] = []
