@@ -85,6 +85,9 @@ class GeminiStreamDecoder:
         data = frame.data
         if data is None or not data.strip():
             return self._without_data(frame)
+        if data[:1] == b":":
+            # Some proxies send their comments as data (R2).
+            return Batch(frame, None, (KeepAlive(data.decode(errors="replace").strip(": ")),))
         if self._started and not frame.event and (delta := self._quick(data)) is not None:
             return Batch(frame, None, (delta,), plain=True)
         try:

@@ -124,9 +124,10 @@ class MessagesStreamDecoder:
         if self._ended:
             return Batch(frame, None, ())
         data = frame.data
-        if data is None or not data.strip():
-            comment = frame.comment
-            note = comment.decode(errors="replace").strip() if comment else None
+        if data is None or data[:1] == b":" or not data.strip():
+            # Some proxies send their comments as data (R2).
+            comment = frame.comment if data is None else data
+            note = comment.decode(errors="replace").strip(": ") if comment else None
             return Batch(frame, None, (KeepAlive(note),) if comment else ())
         delta = self._quick(data)
         if delta is not None:
