@@ -19,7 +19,7 @@ from arno.ledger.money import parse_rate, parse_usd
 from arno.ledger.price import PriceRow, price
 from arno.wire import encode_sse, json
 from tests.laws.corpus import events_of
-from tests.laws.harness import bare, no_price
+from tests.laws.harness import no_price
 
 CLIENTS = ("chat", "responses", "messages", "gemini")
 STAMP = Stamp(id="gen-1", model="m", provider="p", created=1)
@@ -201,7 +201,8 @@ def priced(usage: Usage | None, rates: dict[str, str]) -> int | None:
 def classes(usage: Usage | None) -> Any:
     """The counts alone; what is not known is not there."""
     assert usage is not None
-    return {name: count for name, count in bare(usage).items() if count is not None}
+    counts = {name: getattr(usage, name) for name in Usage.__struct_fields__ if name != "raw"}
+    return {name: count for name, count in counts.items() if count is not None}
 
 
 def streamed(client: str, answer: Response) -> Usage | None:
