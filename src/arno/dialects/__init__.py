@@ -1,4 +1,11 @@
-"""The table of dialects: one line each; and the operations beside them that clients may ask for."""
+"""The table of dialects: one line each; and the operations beside them that clients may ask for.
+
+An operation beside a dialect has its own request and answer, and all the rest of the dialect whose
+package it stands in (failures, headers, framing). There are two kinds:
+
+completions  a request that is wrapped as one of its dialect, so that endpoints of any can serve it;
+embeddings   a request that only endpoints of its dialect serve, as it is (`NATIVE_AT`).
+"""
 
 from __future__ import annotations
 

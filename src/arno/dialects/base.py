@@ -270,3 +270,27 @@ class Dialect(Protocol):
     def stream_done(self) -> bytes:
         """The frame that marks a good end where the upstream left it out; may be empty."""
         ...
+
+
+class Common:
+    """What a dialect has that says nothing else of it; the other operations are all its own.
+
+    A dialect's class is the table of its operations: it names the functions of its modules that do
+    them, and has a method only where something of the Protocol's is left out or made.
+    """
+
+    framing = Framing.SSE
+    usage_member = "usage"
+    headers: Headers = ()
+
+    def glance(self, body: bytes) -> Glance | None:
+        """Nothing: every whole answer is decoded."""
+        return None
+
+    def restamp_glanced(self, glanced: Glance, stamp: Stamp, pricer: Pricer) -> bytes:
+        """As it came; a dialect that gives no glance is never asked."""
+        return glanced.body
+
+    def stream_done(self) -> bytes:
+        """Nothing: a stream ends with what its upstream says last."""
+        return b""

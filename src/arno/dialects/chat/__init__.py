@@ -6,15 +6,11 @@ from collections.abc import Mapping
 
 from msgspec import Raw
 
-from arno.canon.ext import Json, Loss
-from arno.canon.failure import Failure, Stage
 from arno.canon.request import Request
-from arno.canon.response import Response
 from arno.dialects.base import (
     BODY_ONLY,
+    Common,
     Envelope,
-    Glance,
-    Headers,
     Pricer,
     RequestLine,
     Stamp,
@@ -22,22 +18,28 @@ from arno.dialects.base import (
     StreamEncoder,
     StreamRestamper,
 )
-from arno.dialects.chat import answer, envelope, failures, glance, request, restamp
+from arno.dialects.chat import answer, envelope, failures, glance, refusal, request, restamp
 from arno.dialects.chat.chunks import DONE, HEARTBEAT, error_chunk
-from arno.dialects.chat.refusal import encode_refusal
 from arno.dialects.chat.stream_decode import ChatStreamDecoder
 from arno.dialects.chat.stream_encode import ChatStreamEncoder
-from arno.wire.frame import Framing
 
 
-class ChatDialect:
+class ChatDialect(Common):
     """See `arno.dialects.base.Dialect` for what each operation means."""
 
     name = "chat"
-    framing = Framing.SSE
-    usage_member = "usage"
     artefact_marks: tuple[bytes, ...] = (b'"reasoning_details"',)
-    headers: Headers = ()
+
+    encode_request = staticmethod(request.encode_request)
+    decode_response = staticmethod(answer.decode_response)
+    encode_response = staticmethod(answer.encode_response)
+    restamp_glanced = staticmethod(glance.restamp_glanced)
+    glance = staticmethod(glance.glance)
+    restamp_response = staticmethod(restamp.restamp_response)
+    decode_failure = staticmethod(failures.decode_failure)
+    encode_failure = staticmethod(failures.encode_failure)
+    encode_refusal = staticmethod(refusal.encode_refusal)
+    stream_failure = staticmethod(error_chunk)
 
     def path(self, model: str, *, stream: bool) -> str:
         """The same for every model."""
@@ -65,44 +67,6 @@ class ChatDialect:
         """A client's request."""
         return request.decode_request(body)
 
-    def encode_request(self, value: Request) -> tuple[bytes, tuple[Loss, ...]]:
-        """The request as JSON text, and what was lost."""
-        return request.encode_request(value)
-
-    def decode_response(self, body: bytes, headers: Headers = ()) -> Response | Failure:
-        """A whole answer."""
-        return answer.decode_response(body, headers)
-
-    def glance(self, body: bytes) -> Glance | None:
-        """A look at a plain whole answer."""
-        return glance.glance(body)
-
-    def restamp_glanced(self, glanced: Glance, stamp: Stamp, pricer: Pricer) -> bytes:
-        """Such an answer with the stamp written in."""
-        return glance.restamp_glanced(glanced, stamp, pricer)
-
-    def encode_response(self, response: Response) -> tuple[Json, tuple[Loss, ...]]:
-        """The whole answer as a document, and what was lost."""
-        return answer.encode_response(response)
-
-    def restamp_response(
-        self, body: bytes, response: Response, stamp: Stamp, pricer: Pricer
-    ) -> bytes:
-        """A whole answer with the stamp written in."""
-        return restamp.restamp_response(body, response, stamp, pricer)
-
-    def decode_failure(self, status: int, headers: Headers, body: bytes, stage: Stage) -> Failure:
-        """An answer with a bad status."""
-        return failures.decode_failure(status, headers, body, stage)
-
-    def encode_failure(self, failure: Failure, provider: str | None = None) -> tuple[int, Json]:
-        """Status and document for a failure before any output."""
-        return failures.encode_failure(failure, provider)
-
-    def encode_refusal(self, status: int, message: str, reason: str) -> Json:
-        """The contract's error envelope."""
-        return encode_refusal(status, message, reason)
-
     def stream_decoder(self, *, finish_optional: bool = False) -> StreamDecoder:
         """A decoder for one stream."""
         return ChatStreamDecoder(finish_optional=finish_optional)
@@ -120,10 +84,6 @@ class ChatDialect:
     def heartbeat(self) -> bytes:
         """A comment line."""
         return HEARTBEAT
-
-    def stream_failure(self, failure: Failure, stamp: Stamp) -> bytes:
-        """The error chunk that ends a stream."""
-        return error_chunk(failure, stamp)
 
     def stream_done(self) -> bytes:
         """The end mark."""
