@@ -23,7 +23,6 @@ from arno.gateway.asgi import (
     inbound,
     send_reply,
 )
-from arno.gateway.body import drop_rest
 from arno.gateway.clock import Clock
 from arno.gateway.core import Engine, Gateway
 from arno.gateway.errors import ClientGone, Refusal
@@ -31,6 +30,7 @@ from arno.gateway.inflight import Inflight
 from arno.gateway.keys import LOCAL, KeyRing
 from arno.gateway.log import Facts, RequestLog
 from arno.gateway.routes import POLICY, ROUTES, Access, Route, Table, dialect_at
+from arno.gateway.service import Service, refuse
 from arno.gateway.settings import GatewaySettings, check_exposure
 from arno.ledger.ports import Answers, Sink
 from arno.providers import Catalogue
@@ -52,13 +52,10 @@ _PREFLIGHT = (
     ),
     ("access-control-max-age", "86400"),
 )
-_UNREAD = (413, 415)
-"""Refusals of a body that is still on its way."""
-
 Closer = Callable[[], Awaitable[None]]
 
 
-class GatewayApp:
+class GatewayApp(Service):
     """One gateway as an ASGI application."""
 
     def __init__(
@@ -76,24 +73,14 @@ class GatewayApp:
         self._closers = closers
         self._common = CORS_FIELDS if gateway.settings.cors else ()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI scope."""
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        else:
-            await send({"type": "websocket.close"})
-
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        while (await receive())["type"] != "lifespan.shutdown":
-            await send({"type": "lifespan.startup.complete"})
+    async def close(self) -> None:
+        """Run the closers, then close the log."""
         for close in self._closers:
             await close()
         self.gateway.log.close()
-        await send({"type": "lifespan.shutdown.complete"})
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request and log it, unless its route is a quiet one."""
         clock = self.gateway.clock
         began = clock.monotonic_ns()
         request = inbound(scope, receive, send)
@@ -104,7 +91,9 @@ class GatewayApp:
             route = self._route(request)
             facts = await self._handle(route, request)
         except Refusal as refusal:
-            facts = await self._refuse(request, refusal)
+            said = (refusal.status, refusal.message, refusal.reason)
+            document = request.dialect.encode_refusal(*said)
+            facts = await refuse(request, refusal, document, self.gateway.settings)
         except ClientGone:
             facts = Facts(status=499, state="cancelled")
         except Exception as error:
@@ -152,17 +141,6 @@ class GatewayApp:
         if route.line is not None:
             request.line = route.line(request)
         return await route.handler(self.gateway, request)
-
-    async def _refuse(self, request: Inbound, refusal: Refusal) -> Facts:
-        document = request.dialect.encode_refusal(refusal.status, refusal.message, refusal.reason)
-        reply = Reply(refusal.status, document, refusal.headers)
-        unread = refusal.status in _UNREAD
-        await send_reply(request, reply, last=not unread)
-        if unread:
-            settings = self.gateway.settings
-            await drop_rest(request, settings.max_body, settings.linger_s)
-            await request.send({"type": "http.response.body", "body": b"", "more_body": False})
-        return Facts(status=refusal.status, state="refused", reason=refusal.reason)
 
     async def _mask(self, request: Inbound, error: Exception) -> Facts:
         """A bug of ours: its text goes to the log only."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from contextlib import suppress
 from typing import ClassVar, Final
 
@@ -30,16 +30,16 @@ from arno.gateway.asgi import (
     inbound,
     send_reply,
 )
-from arno.gateway.body import drop_rest, read_body
+from arno.gateway.body import read_body
 from arno.gateway.clock import Clock
 from arno.gateway.errors import ClientGone, Refusal, envelope
 from arno.gateway.inflight import Flight, Inflight, Stop
 from arno.gateway.log import Facts, RequestLog
+from arno.gateway.service import Service, refuse
 from arno.gateway.settings import GatewaySettings
 from arno.transport.base import Headers, HttpRequest, HttpResponse, Transport, TransportError
 
 _BODILESS: Final = (204, 304)
-_UNREAD: Final = (413, 415)
 _CLOSE: Final = (("connection", "close"),)
 _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _VALUE: Final = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -54,7 +54,7 @@ class Fault(msgspec.Struct, frozen=True):
     logged: str
 
 
-class TransportApp(ABC):
+class TransportApp(Service):
     """One server over a transport. `inflight` are the answers under way, for a drain."""
 
     cut_reason: ClassVar[str]
@@ -102,29 +102,20 @@ class TransportApp(ABC):
         """The request's whole body. Raises Refusal and ClientGone."""
         return await read_body(request, self.settings.max_body, self.settings.body_deadline_s)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI scope."""
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        else:
-            await send({"type": "websocket.close"})
-
-    async def _lifespan(self, receive: Receive, send: Send) -> None:
-        while (await receive())["type"] != "lifespan.shutdown":
-            await send({"type": "lifespan.startup.complete"})
+    async def close(self) -> None:
+        """Close the transport, then the log."""
         await self._transport.aclose()
         self.log.close()
-        await send({"type": "lifespan.shutdown.complete"})
 
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request out of the transport and log it."""
         began = self.clock.monotonic_ns()
         request = inbound(scope, receive, send)
         try:
             facts = await self._answer(scope, request)
         except Refusal as refusal:
-            facts = await self._refuse(request, refusal)
+            document = envelope(refusal.status, refusal.message, refusal.reason)
+            facts = await refuse(request, refusal, document, self.settings)
         except ClientGone:
             facts = Facts(status=499, state="cancelled")
         self.log.request(
@@ -208,15 +199,6 @@ class TransportApp(ABC):
         self.log.note(wall_ns=self.clock.wall_ns(), event=fault.reason, text=fault.logged)
         await send_reply(request, Reply(fault.status, fault.document))
         return Facts(status=fault.status, state="error", reason=fault.reason)
-
-    async def _refuse(self, request: Inbound, refusal: Refusal) -> Facts:
-        document = envelope(refusal.status, refusal.message, refusal.reason)
-        unread = refusal.status in _UNREAD
-        await send_reply(request, Reply(refusal.status, document, refusal.headers), last=not unread)
-        if unread:
-            await drop_rest(request, self.settings.max_body, self.settings.linger_s)
-            await request.send({"type": "http.response.body", "body": b"", "more_body": False})
-        return Facts(status=refusal.status, state="refused", reason=refusal.reason)
 
 
 def target(scope: Scope, request: Inbound) -> str:
