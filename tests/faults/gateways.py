@@ -104,6 +104,18 @@ def row_of(sink):
     return record
 
 
+def row_of_reply(sink, reply):
+    """The record of the request that was answered with `reply`, once it is there.
+
+    Requests that follow each other closely may be of the same millisecond.
+    """
+    name, deadline = reply.headers["x-generation-id"], time.monotonic() + PATIENCE_S
+    while not (found := [row for row in sink.recent(8) if row.generation.id == name]):
+        assert time.monotonic() < deadline, "the ledger has no such row"
+        time.sleep(0.002)
+    return found[0]
+
+
 def states(record):
     """(state of the generation, [(endpoint, state) of each attempt])."""
     attempts = [(exchange.endpoint, exchange.state) for exchange in record.exchanges]

@@ -14,7 +14,7 @@ from arno.canon.parts import ReasoningPart, TextPart, ToolCallPart
 from arno.dialects import DIALECTS
 from arno.wire import json
 from tests.engine.test_mutants import InventsSuccess, SwallowsTheBreak
-from tests.faults.gateways import assembled, row_of
+from tests.faults.gateways import assembled, row_of_reply
 from tests.gateway.harness import post, running_gateway
 from tests.laws.corpus import events_of
 from tests.sdk import grammar, upstreams
@@ -88,9 +88,7 @@ class World:
         if client != "gemini":
             body = {**body, "model": model, "stream": True}
         reply = post(self.url, body, path=path.replace("{model}", model))
-        row = row_of(self._sink)
-        assert row.generation.id == reply.headers["x-generation-id"]
-        return reply, row
+        return reply, row_of_reply(self._sink, reply)
 
 
 @pytest.fixture(scope="module")
