@@ -16,7 +16,8 @@ def sent(part: Part, role: Role = Role.USER) -> tuple[Any, list[tuple[str, str]]
     """The content that an upstream gets for `part`, and what was lost of it."""
     request = Request(model="m", messages=(Message(role=role, parts=(part,)),))
     body, losses = CHAT.encode_request(request)
-    messages: Any = json.loads(body)["messages"]
+    document: Any = json.loads(body)
+    messages = document["messages"]
     found = [(loss.path.removeprefix(WHERE), loss.action) for loss in losses]
     return messages[0]["content"] if messages else None, found
 

@@ -196,6 +196,32 @@ REFUSED = {
 }
 
 
+def test_audio_is_told_by_its_format() -> None:
+    def sent(media_type: str | None) -> Any:
+        part = MediaPart(kind=MediaKind.AUDIO, media_type=media_type, data="aGk=")
+        return encode(Request(model="m", messages=(Message(Role.USER, (part,)),)))[0]
+
+    for media_type, word in (
+        ("audio/mpeg", "mp3"),
+        ("audio/mp3", "mp3"),
+        ("audio/x-wav", "wav"),
+        (None, "wav"),
+    ):
+        document = sent(media_type)
+        (entry,) = document["input"][0]["content"]
+        assert entry == {"type": "input_audio", "input_audio": {"data": "aGk=", "format": word}}
+        (again,) = decode(**document).messages[0].parts
+        assert isinstance(again, MediaPart)
+        assert again.media_type == {"mp3": "audio/mpeg", "wav": "audio/wav"}[word]
+    with pytest.raises(RequestError) as caught:
+        sent("audio/ogg")
+    assert caught.value.path == "/messages/0/parts/0"
+    # What came from a client of this wire goes back as it came, whatever the format.
+    entry = {"type": "input_audio", "input_audio": {"data": "aGk=", "format": "ogg"}}
+    native = decode(input=[{"role": "user", "content": [entry]}])
+    assert encode(native)[0]["input"][0]["content"] == [entry]
+
+
 @pytest.mark.parametrize(
     ("kind", "url"),
     [

@@ -118,6 +118,15 @@ def _decode_file(entry: Mapping[str, Json]) -> Part | None:
     )
 
 
+AUDIO_TYPES: dict[str, str] = {"mp3": "audio/mpeg", "wav": "audio/wav"}
+"""Formats of audio that the wire takes, and their media types."""
+AUDIO_FORMATS: dict[str, str] = {type_: word for word, type_ in AUDIO_TYPES.items()} | {
+    "audio/mp3": "mp3",
+    "audio/x-wav": "wav",
+    "audio/wave": "wav",
+}
+
+
 def _decode_audio(entry: Mapping[str, Json]) -> Part | None:
     inner = entry.get("input_audio")
     if not isinstance(inner, Mapping) or inner.keys() != {"data", "format"}:
@@ -127,7 +136,7 @@ def _decode_audio(entry: Mapping[str, Json]) -> Part | None:
     residue = {key: value for key, value in entry.items() if key != "input_audio"}
     return MediaPart(
         kind=MediaKind.AUDIO,
-        media_type=f"audio/{inner['format']}",
+        media_type=AUDIO_TYPES.get(inner["format"], f"audio/{inner['format']}"),
         data=inner["data"],
         ext=keep(residue),
     )
@@ -229,14 +238,20 @@ def _refuse(part: MediaPart, path: str) -> None:
         raise RequestError("this wire takes no video", path)
     if part.kind is MediaKind.AUDIO and part.data is None:
         raise RequestError("this wire takes audio as the data itself only", path)
+    if part.kind is MediaKind.AUDIO and _format_of(part) not in AUDIO_TYPES:
+        raise RequestError("this wire takes audio as mp3 or wav only", path)
     if part.url is not None and not part.url.startswith(("http://", "https://", "data:")):
         raise RequestError("this upstream reads addresses of the web only", path)
 
 
 def _audio(part: MediaPart) -> Document:
     kept = give(part.ext) if is_native(part.ext) else {"type": "input_audio"}
-    format_ = (part.media_type or "audio/wav").removeprefix("audio/")
-    return {**kept, "input_audio": {"data": part.data, "format": format_}}
+    return {**kept, "input_audio": {"data": part.data, "format": _format_of(part)}}
+
+
+def _format_of(part: MediaPart) -> str:
+    media_type = (part.media_type or "audio/wav").partition(";")[0]
+    return AUDIO_FORMATS.get(media_type, media_type.removeprefix("audio/"))
 
 
 def _url_of(part: MediaPart) -> str | None:
