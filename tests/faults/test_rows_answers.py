@@ -12,6 +12,7 @@ import pytest
 from arno.canon.events import ResponseEnd
 from arno.canon.failure import FailureKind as K
 from arno.dialects import failures
+from arno.dialects.chat import ChatDialect
 from arno.dialects.chat import failures as chat_failures
 from arno.exchange import machine
 from arno.routing.failover import GOES_ON
@@ -352,6 +353,8 @@ def test_a_mutant_of_the_dialect_is_found_out(mutant, world, monkeypatch):
     name, changed, check = MUTANTS[mutant]
     for module in (failures, chat_failures):
         monkeypatch.setattr(module, name, changed, raising=False)
+    if name == "decode_failure":
+        monkeypatch.setattr(ChatDialect, name, staticmethod(changed))
     with pytest.raises((AssertionError, KeyError)):
         check(world)
 

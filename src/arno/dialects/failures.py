@@ -265,6 +265,27 @@ def _until(text: str, now: str | None) -> float | None:
         return None
 
 
+def facts_of(failure: Failure, provider: str | None) -> dict[str, Json]:
+    """What the contract tells of a failure beside its message, wherever a dialect puts it.
+
+    error_type is the contract's word, reason our own; provider: whose failure it was.
+    """
+    facts: dict[str, Json] = {
+        "error_type": CLIENT_SIDE[failure.kind][1],
+        "reason": failure.kind.value,
+    }
+    if provider is not None:
+        facts["provider_name"] = provider
+    if failure.code is not None:
+        facts["provider_code"] = failure.code
+    if failure.previous:
+        facts["previous_errors"] = [
+            {"provider": each.provider, "code": each.code, "status": each.status}
+            for each in failure.previous
+        ]
+    return facts
+
+
 def client_status(failure: Failure) -> int:
     """The HTTP status a client sees for `failure`."""
     return CLIENT_SIDE[failure.kind][0]

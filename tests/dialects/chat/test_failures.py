@@ -7,7 +7,7 @@ import pytest
 from arno.canon.events import StreamError, UsageUpdate
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.dialects.base import Stamp
-from arno.dialects.chat.failures import CLIENT_SIDE, KIND_OF_STATUS, RETRYABLE, client_status
+from arno.dialects.failures import CLIENT_SIDE, KIND_OF_STATUS, RETRYABLE, client_status
 from arno.wire import encode_sse, json
 from tests.dialects.chat.building import delta, documents_of, stream, whole
 from tests.laws.harness import CHAT, decode, frames_of

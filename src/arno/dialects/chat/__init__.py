@@ -22,6 +22,7 @@ from arno.dialects.chat import answer, envelope, failures, glance, refusal, requ
 from arno.dialects.chat.chunks import DONE, HEARTBEAT, error_chunk
 from arno.dialects.chat.stream_decode import ChatStreamDecoder
 from arno.dialects.chat.stream_encode import ChatStreamEncoder
+from arno.dialects.failures import decode_failure
 
 
 class ChatDialect(Common):
@@ -36,7 +37,7 @@ class ChatDialect(Common):
     restamp_glanced = staticmethod(glance.restamp_glanced)
     glance = staticmethod(glance.glance)
     restamp_response = staticmethod(restamp.restamp_response)
-    decode_failure = staticmethod(failures.decode_failure)
+    decode_failure = staticmethod(decode_failure)
     encode_failure = staticmethod(failures.encode_failure)
     encode_refusal = staticmethod(refusal.encode_refusal)
     stream_failure = staticmethod(error_chunk)

@@ -15,7 +15,6 @@ from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.parts import Part, ToolCallPart
 from arno.canon.response import Choice, FinishReason, Response
 from arno.dialects.base import Headers
-from arno.dialects.chat.failures import decode_error
 from arno.dialects.chat.reasons import WHOLE, WORDS, canonical_reason, wire_reason
 from arno.dialects.chat.residue import (
     Document,
@@ -31,6 +30,7 @@ from arno.dialects.chat.residue import (
 from arno.dialects.chat.turn import LEGACY_CALL, decode_turn
 from arno.dialects.chat.turn_encode import encode_turn
 from arno.dialects.chat.usage import decode_usage, encode_usage
+from arno.dialects.failures import decode_error
 from arno.dialects.text import clean
 from arno.wire import json
 from arno.wire.errors import MalformedJSON

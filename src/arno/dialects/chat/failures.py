@@ -7,57 +7,20 @@ error object (section 4.8).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from arno.canon.ext import Json
 from arno.canon.failure import Failure
-from arno.dialects.failures import (
-    CLIENT_SIDE,
-    KIND_OF_CODE,
-    KIND_OF_PHRASE,
-    KIND_OF_PREFIX,
-    KIND_OF_STATUS,
-    OPERATORS,
-    RETRYABLE,
-    client_status,
-    decode_error,
-    decode_failure,
-    words_of,
-)
+from arno.dialects.failures import CLIENT_SIDE, client_status, facts_of, words_of
 from arno.dialects.text import clean
-
-__all__ = [
-    "CLIENT_SIDE",
-    "KIND_OF_CODE",
-    "KIND_OF_PHRASE",
-    "KIND_OF_PREFIX",
-    "KIND_OF_STATUS",
-    "OPERATORS",
-    "RETRYABLE",
-    "client_status",
-    "decode_error",
-    "decode_failure",
-    "encode_failure",
-    "error_member",
-]
 
 
 def error_member(failure: Failure, provider: str | None = None) -> dict[str, Json]:
     """The contract's error object: integer code, message, metadata with a stable error_type."""
-    status, error_type = CLIENT_SIDE[failure.kind]
-    metadata: dict[str, Any] = {"error_type": error_type, "reason": failure.kind.value}
-    if provider is not None:
-        metadata["provider_name"] = provider
-    if failure.code is not None:
-        metadata["provider_code"] = failure.code
-    if failure.previous:
-        metadata["previous_errors"] = [
-            {"provider": each.provider, "code": each.code, "status": each.status}
-            for each in failure.previous
-        ]
+    metadata = facts_of(failure, provider)
     raw = _native_text(failure.native)
     if raw is not None:
         metadata["raw"] = raw
+    status, _ = CLIENT_SIDE[failure.kind]
     return {"code": status, "message": failure.message, "metadata": metadata}
 
 

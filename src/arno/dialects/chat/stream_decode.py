@@ -15,7 +15,6 @@ import msgspec
 from arno.canon.events import (
     ChoiceEnd,
     Event,
-    KeepAlive,
     PartDelta,
     PartEnd,
     PartStart,
@@ -41,7 +40,6 @@ from arno.dialects.base import Batch
 from arno.dialects.chat import quick
 from arno.dialects.chat.citations import decode_citations
 from arno.dialects.chat.content import decode_block
-from arno.dialects.chat.failures import OPERATORS, decode_error
 from arno.dialects.chat.reasoning import DETAILS, FORMS, decode_detail, is_readable, text_member
 from arno.dialects.chat.reasons import WHOLE, canonical_reason
 from arno.dialects.chat.residue import (
@@ -63,6 +61,8 @@ from arno.dialects.chat.tool_calls import (
 )
 from arno.dialects.chat.turn import LEGACY_CALL, decode_audio_answer, with_member
 from arno.dialects.chat.usage import decode_usage
+from arno.dialects.failures import OPERATORS, decode_error
+from arno.dialects.streams import Ended, is_comment, without_document
 from arno.dialects.text import clean
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
@@ -74,14 +74,6 @@ REASONING_CONTENT = ("reasoning", "reasoning_content", None)
 """Keys of reasoning that comes as a string without an id (`_reasoning_piece`)."""
 PLAIN = frozenset({"role", "content", "tool_calls", "reasoning", "reasoning_content", DETAILS})
 """Members of a delta that nearly all chunks hold and no others: the quick way past the rest."""
-
-
-class _Ended(Exception):
-    """What the document says next ends the stream."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
 
 
 class ChatStreamDecoder:
@@ -105,10 +97,8 @@ class ChatStreamDecoder:
         if self._ended:
             return Batch(frame, None, ())
         data = frame.data
-        if data is None or data[:1] == b":" or not data.strip():
-            comment = frame.comment if data is None else data
-            note = comment.decode(errors="replace").strip(": ") if comment else None
-            return Batch(frame, None, (KeepAlive(note),) if comment else ())
+        if data is None or is_comment(data):
+            return without_document(frame)
         if data.strip() == DONE:
             return Batch(frame, None, tuple(self._finish(done=True)))
         if self._started and not frame.event and (delta := self._quick(data)) is not None:
@@ -173,7 +163,7 @@ class ChatStreamDecoder:
                 events.append(event)
         except FragmentError as fault:
             failure = self._broken_call(fault)
-        except _Ended as end:
+        except Ended as end:
             failure = end.failure
         usage = decode_usage(document.get("usage") or _usage_of_choice(document))
         if usage is not None:
@@ -207,12 +197,12 @@ class ChatStreamDecoder:
         """What the choices say. Beside an error (`failing`) it still counts, but ends nothing."""
         choices = document.get("choices") or ()
         if not isinstance(choices, list | tuple):
-            raise _Ended(self._invalid("choices of an event is no array"))
+            raise Ended(self._invalid("choices of an event is no array"))
         if choices:
             yield from self._start(document)
         for position, wire in enumerate(choices):
             if not isinstance(wire, dict):
-                raise _Ended(self._invalid(f"choice {position} of an event is no object"))
+                raise Ended(self._invalid(f"choice {position} of an event is no object"))
             number = number_of(wire, position)
             choice = self._choices.get(number)
             if choice is None:
@@ -250,7 +240,7 @@ class ChatStreamDecoder:
             return
         if reason is FinishReason.ERROR:
             message = f"upstream ended the answer with an error ({clean(native or word or '')})"
-            raise _Ended(Failure(FailureKind.SERVER, message, retryable=True, stage=self._stage))
+            raise Ended(Failure(FailureKind.SERVER, message, retryable=True, stage=self._stage))
         yield from self._end_parts(choice, whole=reason in WHOLE)
         choice.reason = choice.reason or reason
         if reason.value != word:

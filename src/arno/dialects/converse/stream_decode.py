@@ -59,6 +59,7 @@ from arno.dialects.converse.reasons import WHOLE, canonical_reason
 from arno.dialects.converse.residue import DIALECT, Document, integer, items, keep, take, text
 from arno.dialects.converse.usage import decode_usage
 from arno.dialects.failures import OPERATORS
+from arno.dialects.streams import Ended
 from arno.dialects.tags import Tag
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
@@ -66,14 +67,6 @@ from arno.wire.frame import Frame
 
 MAX_HELD = 8 * 1024 * 1024
 """Characters of signatures and sealed artefacts that may wait for the ends of their blocks."""
-
-
-class _Ended(Exception):
-    """What the document says next ends the stream."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
 
 
 class _Block:
@@ -171,7 +164,7 @@ class ConverseStreamDecoder:
                 events.append(event)
             for event in read(self, document):
                 events.append(event)
-        except _Ended as end:
+        except Ended as end:
             return self._fail(frame, document, end.failure, events)
         return Batch(frame, document, tuple(events), self._regular)
 
@@ -188,8 +181,8 @@ class ConverseStreamDecoder:
         events = (*(before or ()), StreamError(failure))
         return Batch(frame, document, events, readable_error=readable)
 
-    def _invalid(self, message: str) -> _Ended:
-        return _Ended(invalid(message, self._stage))
+    def _invalid(self, message: str) -> Ended:
+        return Ended(invalid(message, self._stage))
 
     def _begun(self, name: str, document: Mapping[str, Json]) -> Iterator[Event]:
         """The start of the answer, which some hosts leave out."""
@@ -387,7 +380,7 @@ class ConverseStreamDecoder:
             raise self._invalid("upstream stopped without a reason")
         reason = canonical_reason(word, has_calls=self._has_calls)
         if reason is FinishReason.ERROR:
-            raise _Ended(ended_badly(word, self._stage))
+            raise Ended(ended_badly(word, self._stage))
         for number in sorted(self._blocks):
             yield from self._stop(number)
         for block in self._waiting:

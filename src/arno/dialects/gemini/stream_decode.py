@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from arno.canon.events import (
     ChoiceEnd,
     Event,
-    KeepAlive,
     Opaque,
     PartDelta,
     ResponseEnd,
@@ -41,6 +40,7 @@ from arno.dialects.gemini.reasons import canonical_reason
 from arno.dialects.gemini.residue import DIALECT, Document, integer, keep, text
 from arno.dialects.gemini.stream_choice import Choice, Numbers
 from arno.dialects.gemini.usage import decode_usage
+from arno.dialects.streams import Ended, is_comment, without_document
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 from arno.wire.frame import Frame
@@ -50,14 +50,6 @@ KNOWN = frozenset(
 )
 MOST_CANDIDATES = 64
 """Candidates of one stream; the vendor's hosts give at most eight."""
-
-
-class _Ended(Exception):
-    """What the document says next ends the stream."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
 
 
 class GeminiStreamDecoder:
@@ -83,11 +75,8 @@ class GeminiStreamDecoder:
         if self._ended:
             return Batch(frame, None, ())
         data = frame.data
-        if data is None or not data.strip():
-            return self._without_data(frame)
-        if data[:1] == b":":
-            # Some proxies send their comments as data (R2).
-            return Batch(frame, None, (KeepAlive(data.decode(errors="replace").strip(": ")),))
+        if data is None or is_comment(data):
+            return self._without_document(frame)
         if self._started and not frame.event and (delta := self._quick(data)) is not None:
             return Batch(frame, None, (delta,), plain=True)
         try:
@@ -98,7 +87,8 @@ class GeminiStreamDecoder:
             return self._fail(frame, document, "an event is no JSON object")
         return self._document(frame, document)
 
-    def _without_data(self, frame: Frame) -> Batch:
+    def _without_document(self, frame: Frame) -> Batch:
+        """A comment, or an error that stands there without the form of an event."""
         if frame.raw.lstrip()[:1] in (b"{", b"["):
             try:
                 document = json.loads(frame.raw)
@@ -108,9 +98,7 @@ class GeminiStreamDecoder:
                 document = document[0]
             if isinstance(document, dict) and document.get("error"):
                 return self._document(frame, document)
-        comment = frame.comment
-        note = comment.decode(errors="replace").strip(": ") if comment else None
-        return Batch(frame, None, (KeepAlive(note),) if comment else ())
+        return without_document(frame)
 
     def _quick(self, data: bytes) -> PartDelta | None:
         """The piece in a chunk of the quick form that goes on with an open part, else None."""
@@ -150,7 +138,7 @@ class GeminiStreamDecoder:
         try:
             for event in self._events(document, failing=bool(error)):
                 events.append(event)
-        except _Ended as end:
+        except Ended as end:
             failure = end.failure
         events += self._usage_of(document)
         if error:
@@ -177,7 +165,7 @@ class GeminiStreamDecoder:
         """What the candidates say. Beside an error (`failing`) it counts, but ends nothing."""
         candidates = document.get("candidates") or ()
         if not isinstance(candidates, list | tuple):
-            raise _Ended(invalid("candidates of an event are no array", self._stage))
+            raise Ended(invalid("candidates of an event are no array", self._stage))
         if candidates or document.keys() & KNOWN:
             yield from self._start(document)
         elif document and not failing:
@@ -193,13 +181,13 @@ class GeminiStreamDecoder:
 
     def _candidate(self, wire: Json, position: int, *, failing: bool) -> Iterator[Event]:
         if not isinstance(wire, dict):
-            raise _Ended(invalid(f"candidate {position} of an event is no object", self._stage))
+            raise Ended(invalid(f"candidate {position} of an event is no object", self._stage))
         index = integer(wire.get("index"))
         number = position if index is None else index
         choice = self._choices.get(number)
         if choice is None:
             if len(self._choices) >= MOST_CANDIDATES:
-                raise _Ended(invalid("too many candidates", self._stage))
+                raise Ended(invalid("too many candidates", self._stage))
             choice = Choice(number, AnswerIds(self._response_id, number), self._parts)
             self._choices[number] = choice
         content = wire.get("content")
@@ -215,7 +203,7 @@ class GeminiStreamDecoder:
     def _choice_end(self, choice: Choice, word: str) -> Iterator[Event]:
         reason = canonical_reason(word, has_calls=choice.called)
         if reason is FinishReason.ERROR:
-            raise _Ended(broken(word, choice.residue.get("finishMessage"), self._stage))
+            raise Ended(broken(word, choice.residue.get("finishMessage"), self._stage))
         yield from choice.close()
         choice.reason = choice.reason or reason
         yield ChoiceEnd(choice.number, reason, word, keep(choice.residue))

@@ -7,7 +7,6 @@ statuses, codes and operators' secrets are those of `arno.dialects.failures`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import msgspec
 
@@ -15,7 +14,7 @@ from arno.canon.ext import Json
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.dialects import failures as shared
 from arno.dialects.base import Headers, Stamp
-from arno.dialects.failures import CLIENT_SIDE, RETRYABLE, client_status
+from arno.dialects.failures import RETRYABLE, client_status
 from arno.wire import json
 from arno.wire.sse import encode_sse
 
@@ -69,22 +68,11 @@ def decode_error(error: Json, stage: Stage, *, headers: Headers = ()) -> Failure
 
 def error_document(failure: Failure, provider: str | None, request_id: str | None) -> Document:
     """The error document. Its stable code is `error_type`, why it was chosen `reason`."""
-    _, error_type = CLIENT_SIDE[failure.kind]
-    error: dict[str, Any] = {
+    error = {
         "type": TYPE_OF_KIND.get(failure.kind, "api_error"),
         "message": failure.message,
-        "error_type": error_type,
-        "reason": failure.kind.value,
+        **shared.facts_of(failure, provider),
     }
-    if provider is not None:
-        error["provider_name"] = provider
-    if failure.code is not None:
-        error["provider_code"] = failure.code
-    if failure.previous:
-        error["previous_errors"] = [
-            {"provider": each.provider, "code": each.code, "status": each.status}
-            for each in failure.previous
-        ]
     return {"type": "error", "error": error, "request_id": request_id}
 
 

@@ -48,6 +48,7 @@ from arno.dialects.messages.failures import decode_error
 from arno.dialects.messages.reasons import CANONICAL, canonical_reason
 from arno.dialects.messages.residue import DIALECT, Document, integer, items, keep, take, text
 from arno.dialects.messages.usage import decode_usage, known, merged
+from arno.dialects.streams import Ended, is_comment, without_document
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 from arno.wire.frame import Frame
@@ -75,14 +76,6 @@ SLOTS: dict[str, Slot] = {
 
 USUAL: Document = {"type": "message", "role": "assistant", "content": [], "usage": {}}
 """Members of a `message_start` that say nothing in this form."""
-
-
-class _Fault(Exception):
-    """The document cannot be understood, or says that the answer failed."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
 
 
 class _Block:
@@ -124,11 +117,8 @@ class MessagesStreamDecoder:
         if self._ended:
             return Batch(frame, None, ())
         data = frame.data
-        if data is None or data[:1] == b":" or not data.strip():
-            # Some proxies send their comments as data (R2).
-            comment = frame.comment if data is None else data
-            note = comment.decode(errors="replace").strip(": ") if comment else None
-            return Batch(frame, None, (KeepAlive(note),) if comment else ())
+        if data is None or is_comment(data):
+            return without_document(frame)
         delta = self._quick(data)
         if delta is not None:
             return Batch(frame, None, (delta,), plain=True)
@@ -159,7 +149,7 @@ class MessagesStreamDecoder:
         try:
             for event in self._events(frame, document, data):
                 events.append(event)
-        except _Fault as fault:
+        except Ended as fault:
             failure = fault.failure
         if failure is None:
             return Batch(frame, document, tuple(events), self._regular)
@@ -192,22 +182,22 @@ class MessagesStreamDecoder:
     def _events(self, frame: Frame, document: Document, data: bytes) -> Iterator[Event]:
         type_ = document.get("type")
         if type_ == "error" or frame.event == "error":
-            raise _Fault(decode_error(document.get("error") or document, self._stage))
+            raise Ended(decode_error(document.get("error") or document, self._stage))
         handler = _HANDLERS.get(str(type_))
         if handler is None:
             # Errors of a road below (an exception in a binary stream) have no type of ours.
             if type_ is None and (frame.event.startswith("!") or document.get("error")):
-                raise _Fault(decode_error(document.get("error") or document, self._stage))
+                raise Ended(decode_error(document.get("error") or document, self._stage))
             yield Opaque(DIALECT, document)
             return
         if handler is not _HANDLERS["message_start"] and type_ != "ping" and not self._started:
-            raise _Fault(invalid(f"{type_} came before message_start", self._stage))
+            raise Ended(invalid(f"{type_} came before message_start", self._stage))
         yield from handler(self, document, data)
 
     def _start(self, document: Document, data: bytes) -> Iterator[Event]:
         message = document.get("message")
         if not isinstance(message, Mapping) or self._started:
-            raise _Fault(invalid("message_start does not begin a message", self._stage))
+            raise Ended(invalid("message_start does not begin a message", self._stage))
         self._started = True
         values, residue = take(message, "id", "model", "provider", "content", "usage")
         for key, usual in USUAL.items():
@@ -233,7 +223,7 @@ class MessagesStreamDecoder:
     def _block_start(self, document: Document, data: bytes) -> Iterator[Event]:
         index, wire = integer(document.get("index")), document.get("content_block")
         if index is None or not isinstance(wire, Mapping) or index in self._blocks:
-            raise _Fault(invalid("content_block_start begins no block", self._stage))
+            raise Ended(invalid("content_block_start begins no block", self._stage))
         behind = tagged_signature(wire)
         ending = self._ending
         if behind is not None and ending is not None and isinstance(ending.part, SIGNED):
@@ -245,7 +235,7 @@ class MessagesStreamDecoder:
         raw = _STARTED.decode(data).content_block.input if "input" in wire else None
         part = decode_block(wire, raw)
         if isinstance(part, OpaquePart) and is_call_of(wire):
-            raise _Fault(invalid("a tool call cannot be read", self._stage))
+            raise Ended(invalid("a tool call cannot be read", self._stage))
         yield from self._open(part, index)
 
     def _open(self, part: Part, index: int | None) -> Iterator[Event]:
@@ -268,7 +258,7 @@ class MessagesStreamDecoder:
         delta = document.get("delta")
         block = self._blocks.get(_index(document))
         if block is None or not isinstance(delta, Mapping):
-            raise _Fault(invalid("a delta belongs to no open block", self._stage))
+            raise Ended(invalid("a delta belongs to no open block", self._stage))
         type_ = str(delta.get("type"))
         if isinstance(block.part, OpaquePart):
             block.part = OpaquePart(dialect=DIALECT, document=_grown(block.part.document, delta))
@@ -286,7 +276,7 @@ class MessagesStreamDecoder:
         what, member = PIECES[type_]
         value = delta.get(member)
         if what not in TAKES.get(type(block.part), ()) or not isinstance(value, str | None):
-            raise _Fault(invalid(f"{type_} does not fit its block", self._stage))
+            raise Ended(invalid(f"{type_} does not fit its block", self._stage))
         if value:
             block.said = True
             yield PartDelta(block.place, SLOTS[what], value)
@@ -304,7 +294,7 @@ class MessagesStreamDecoder:
         index = _index(document)
         block = self._blocks.pop(index, None)
         if block is None:
-            raise _Fault(invalid("content_block_stop ends no open block", self._stage))
+            raise Ended(invalid("content_block_stop ends no open block", self._stage))
         if block.place < 0:
             return
         yield from self._close_ending()
@@ -352,7 +342,7 @@ class MessagesStreamDecoder:
     def _stop(self, document: Document, data: bytes) -> Iterator[Event]:
         if not self._finished:
             message = "message_stop came without a stop reason"
-            raise _Fault(Failure(FailureKind.TRUNCATED, message, retryable=True, stage=self._stage))
+            raise Ended(Failure(FailureKind.TRUNCATED, message, retryable=True, stage=self._stage))
         self._ended = True
         yield from self._all_ends()
         yield ResponseEnd(keep({k: v for k, v in document.items() if k != "type"}))

@@ -7,11 +7,9 @@ reference, "Error codes" and "Responses", `error`; contract, section 4.8 (error 
 
 from __future__ import annotations
 
-from typing import Any
-
 from arno.canon.ext import Json
 from arno.canon.failure import Failure, FailureKind
-from arno.dialects.failures import CLIENT_SIDE, client_status
+from arno.dialects.failures import client_status, facts_of
 from arno.dialects.responses.residue import Document
 
 K = FailureKind
@@ -44,24 +42,6 @@ the code that OpenAI really sends, which is why it stands here.
 """
 
 
-def metadata_of(failure: Failure, provider: str | None) -> Document:
-    """What else is known of a failure: our stable reason, and whose failure it was."""
-    metadata: dict[str, Any] = {
-        "error_type": CLIENT_SIDE[failure.kind][1],
-        "reason": failure.kind.value,
-    }
-    if provider is not None:
-        metadata["provider_name"] = provider
-    if failure.code is not None:
-        metadata["provider_code"] = failure.code
-    if failure.previous:
-        metadata["previous_errors"] = [
-            {"provider": each.provider, "code": each.code, "status": each.status}
-            for each in failure.previous
-        ]
-    return metadata
-
-
 def encode_failure(failure: Failure, provider: str | None = None) -> tuple[int, Json]:
     """Status and document for a failure before any output."""
     status = client_status(failure)
@@ -70,7 +50,7 @@ def encode_failure(failure: Failure, provider: str | None = None) -> tuple[int, 
         "type": TYPES.get(status, "server_error"),
         "param": None,
         "code": failure.kind.value,
-        "metadata": metadata_of(failure, provider),
+        "metadata": facts_of(failure, provider),
     }
     return status, {"error": error}
 
@@ -80,7 +60,7 @@ def error_of(failure: Failure, provider: str | None) -> Document:
     return {
         "code": CODES.get(failure.kind, "server_error"),
         "message": failure.message,
-        "metadata": metadata_of(failure, provider),
+        "metadata": facts_of(failure, provider),
     }
 
 

@@ -22,7 +22,6 @@ import msgspec
 from arno.canon.events import (
     ChoiceEnd,
     Event,
-    KeepAlive,
     Opaque,
     PartDelta,
     PartEnd,
@@ -54,6 +53,7 @@ from arno.dialects.responses.kinds import CALLS, MESSAGE, REASONING, STREAMED_CA
 from arno.dialects.responses.reasons import decode_ending
 from arno.dialects.responses.residue import DIALECT, Document, integer, keep, text
 from arno.dialects.responses.usage import decode_usage
+from arno.dialects.streams import Ended, is_comment, without_document
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 from arno.wire.frame import Frame
@@ -78,14 +78,6 @@ ENTRIES: dict[str, Json] = {
     "response.reasoning_summary_text.delta": {"type": "summary_text", "text": ""},
 }
 """What a piece opens where no document before it has."""
-
-
-class _Failed(Exception):
-    """The document ends the stream as a failure."""
-
-    def __init__(self, failure: Failure) -> None:
-        super().__init__(failure.message)
-        self.failure = failure
 
 
 class _Open:
@@ -142,10 +134,8 @@ class ResponsesStreamDecoder:
         if self._ended:
             return Batch(frame, None, ())
         data = frame.data
-        if data is None or data[:1] == b":" or not data.strip():
-            comment = frame.comment if data is None else data
-            note = comment.decode(errors="replace").strip(": ") if comment else None
-            return Batch(frame, None, (KeepAlive(note),) if comment else ())
+        if data is None or is_comment(data):
+            return without_document(frame)
         if data.strip() == DONE:
             return Batch(frame, None, tuple(self._finish(done=True)))
         piece = quick.read(data) if self._started else None
@@ -195,7 +185,7 @@ class ResponsesStreamDecoder:
         except BrokenCall as error:
             failure = invalid(f"the stream holds a tool call that cannot be read: {error}")
             return self._failed(frame, document, events, failure)
-        except _Failed as error:
+        except Ended as error:
             return self._failed(frame, document, events, error.failure)
         return Batch(frame, document, tuple(events))
 
@@ -210,7 +200,7 @@ class ResponsesStreamDecoder:
 
     def _events(self, kind: str, document: Document) -> Iterator[Event]:
         if kind in ERRORS or document.get("error"):
-            raise _Failed(self._error(document))
+            raise Ended(self._error(document))
         if kind in STARTS:
             yield from self._start(_response(document))
         elif kind in ENDS or kind in FAILS:
@@ -239,7 +229,7 @@ class ResponsesStreamDecoder:
     def _start(self, response: Document) -> Iterator[Event]:
         failure = failure_in(response, self._stage)
         if failure is not None:
-            raise _Failed(failure)
+            raise Ended(failure)
         if self._started:
             return
         self._started = True
@@ -340,7 +330,7 @@ class ResponsesStreamDecoder:
         """A piece that the quick way did not take."""
         delta = document.get("delta")
         if not isinstance(delta, str):
-            raise _Failed(invalid(f"a {kind} without text", self._stage))
+            raise Ended(invalid(f"a {kind} without text", self._stage))
         place = quick.Piece(
             kind,
             delta,
@@ -449,10 +439,10 @@ class ResponsesStreamDecoder:
         if usage is not None:
             yield UsageUpdate(usage)
         if failure is not None:
-            raise _Failed(failure)
+            raise Ended(failure)
         reason, native = decode_ending(response, has_calls=self._calls)
         if reason is None:
-            raise _Failed(invalid("the last event tells of an answer that goes on", self._stage))
+            raise Ended(invalid("the last event tells of an answer that goes on", self._stage))
         self._ended = True
         yield ChoiceEnd(0, reason, native)
         yield ResponseEnd(ext=head_of(response)[1])
