@@ -94,6 +94,12 @@ def test_usage_that_is_not_known():
     assert message.usage.to_dict()["unknown"] == ["input_tokens", "output_tokens"]
 
 
+def test_usage_that_was_not_known_at_first_is_known_at_the_end():
+    """What the SDK adds up says nothing of unknown counts beside real ones."""
+    message = stream(encoded(unfold(ANSWER)))
+    assert message.usage.to_dict()["unknown"] == []
+
+
 def test_a_failure_in_mid_stream_is_raised_as_what_it_is():
     events = [e for e in unfold(ANSWER) if not isinstance(e, ResponseStart)][:3]
     body = encoded([ResponseStart(), *events, StreamError(FAILURE)])

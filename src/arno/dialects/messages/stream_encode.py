@@ -43,7 +43,7 @@ from arno.dialects.messages.frames import PING, STOP, document_frame, frame, is_
 from arno.dialects.messages.reasons import wire_reason
 from arno.dialects.messages.residue import DIALECT, Document, give, is_native
 from arno.dialects.messages.stream_blocks import Block, start_block
-from arno.dialects.messages.usage import encode_usage
+from arno.dialects.messages.usage import UNKNOWN, encode_usage
 
 NO_REASON = Failure(
     FailureKind.INVALID_ANSWER,
@@ -65,6 +65,7 @@ class MessagesStreamEncoder:
         self._usage: Usage | None = None
         self._end: ChoiceEnd | None = None
         self._began = self._over = False
+        self._guessed = False
         self._next_block = 0
         self._blocks: dict[int, Block] = {}
         self._current: Block | None = None
@@ -100,13 +101,15 @@ class MessagesStreamEncoder:
             return b""
         self._began = True
         start, stamp = self._start, self._stamp
+        usage = encode_usage(self._usage)
+        self._guessed = UNKNOWN in usage
         message: Document = {
             **head(stamp.id or start.id, stamp.model or start.model, stamp.provider),
             "content": [],
             "stop_reason": None,
             "stop_sequence": None,
             **give(start.ext),
-            "usage": {k: v for k, v in encode_usage(self._usage).items() if k != "cost"},
+            "usage": {k: v for k, v in usage.items() if k != "cost"},
         }
         return frame("message_start", message=message)
 
@@ -220,6 +223,9 @@ class MessagesStreamEncoder:
             cost = self._pricer(usage, self._stamp.provider)
             if cost is not None:
                 document["cost"] = Decimal(cost)
+        if self._guessed:
+            # Readers add what is new here to what the start said.
+            document.setdefault(UNKNOWN, [])
         losses = disclosed([*self._stamp.losses, *self._losses])
         return {**document, MEMBER: losses} if losses else document
 
