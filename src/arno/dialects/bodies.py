@@ -44,6 +44,8 @@ ROUTING = (
 )
 """Members for the gateway itself; they never reach an upstream of another contract (R14)."""
 
+_ROUTING = frozenset(ROUTING)
+
 OPERATORS = frozenset({"api_base", "api_key", "base_url", "extra_headers"})
 """Members by which other gateways let a request say where it goes, and with which key (R35).
 
@@ -185,6 +187,32 @@ def check_doubles(body: bytes) -> None:
             found += 1
     if found > 1:
         raise RequestError("model stands in the body more than once", "model")
+
+
+def set_model(members: dict[str, Raw], model: str | None) -> bool:
+    """Write the upstream's id of the model, None: as asked. True if that changes anything."""
+    given = raw_text(members, "model")
+    if model is None or (given and msgspec.json.decode(given) == model):
+        return False
+    members["model"] = Raw(msgspec.json.encode(model))
+    return True
+
+
+def drop_routing(members: dict[str, Raw]) -> bool:
+    """Take out what is for the gateway itself. True if there was any of it."""
+    gone = _ROUTING & members.keys()
+    for name in gone:
+        del members[name]
+    return bool(gone)
+
+
+def hide_user(members: dict[str, Raw]) -> bool:
+    """The id in `user` for an upstream of another contract. True if there was one."""
+    user = msgspec.json.decode(members["user"]) if "user" in members else None
+    if not isinstance(user, str) or not user:
+        return False
+    members["user"] = Raw(msgspec.json.encode(private_id(user)))
+    return True
 
 
 def private_id(user: str) -> str:

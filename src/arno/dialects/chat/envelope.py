@@ -15,8 +15,6 @@ from arno.canon.failure import RequestError
 from arno.dialects import bodies
 from arno.dialects.base import Envelope
 
-_ROUTING = frozenset(bodies.ROUTING)
-
 MAX_CHOICES = 8
 """Alternative answers that a request may ask for, where an upstream gives several at all."""
 
@@ -97,29 +95,13 @@ def edit_request(
     if contract and model is None:
         return body
     members = dict(members) if members is not None else bodies.members_of(body)
-    changed = False
-    if model is not None and msgspec.json.decode(members["model"]) != model:
-        members["model"] = Raw(msgspec.json.encode(model))
-        changed = True
+    changed = bodies.set_model(members, model)
     if not contract:
-        for name in _ROUTING & members.keys():
-            del members[name]
-            changed = True
-        changed = _hash_user(members) or changed
+        changed = bodies.drop_routing(members) or changed
+        changed = bodies.hide_user(members) or changed
     if ask_usage and not contract:
         changed = _switch_usage_on(members) or changed
     return msgspec.json.encode(members) if changed else body
-
-
-def _hash_user(members: dict[str, Raw]) -> bool:
-    """The end user's id for an upstream of another contract: the same each time, not readable."""
-    if "user" not in members:
-        return False
-    user = msgspec.json.decode(members["user"])
-    if not isinstance(user, str) or not user:
-        return False
-    members["user"] = Raw(msgspec.json.encode(bodies.private_id(user)))
-    return True
 
 
 def _switch_usage_on(members: dict[str, Raw]) -> bool:

@@ -1,7 +1,7 @@
 """What a gateway reads of a request without decoding it, and the edits it makes.
 
-The model and whether a stream is asked for stand in the path. Big members (contents, tools) stay
-raw bytes; a body in which nothing changes goes on as it came.
+The model and whether a stream is asked for stand in the path. See `arno.dialects.bodies` for what
+is checked in every dialect.
 """
 
 from __future__ import annotations
@@ -17,20 +17,12 @@ from arno.canon.failure import RequestError
 from arno.dialects import bodies, tags
 from arno.dialects.base import Envelope, RequestLine
 from arno.dialects.gemini import documents
-from arno.dialects.gemini.request import ROUTING
 from arno.wire import json
 
-MAX_MODEL = 256
-MAX_MODELS = 16
 MOST_CHOICES = 8
-MAX_SESSION = 256
+"""Candidates that a request may ask for."""
 
-OPERATORS = frozenset({"api_base", "api_key", "base_url", "extra_headers"})
-"""Members by which other gateways let a request say where it goes, and with which key (R35)."""
-
-_ABSENT = Raw()
 _LISTS = {"contents": bodies.MOST_MESSAGES, "tools": bodies.MOST_TOOLS}
-_ROUTING = frozenset(ROUTING)
 
 
 class _Config(
@@ -65,31 +57,25 @@ class _Members(
 
 _NAMES = frozenset(_Members.__struct_encode_fields__)
 _DECODER = msgspec.json.Decoder(_Members)
-_MAP_DECODER = msgspec.json.Decoder(dict[str, Raw])
 
 
 def peek(body: bytes, line: RequestLine) -> Envelope:
     """The envelope. Raises RequestError naming the member and what was expected."""
-    _check_text(body)
-    try:
-        raw = _MAP_DECODER.decode(body)
-        members = _DECODER.decode(_looked_at(raw))
-    except msgspec.ValidationError as error:
-        raise _named(error) from error
-    except RecursionError as error:
-        raise RequestError("the body is nested too deep") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RequestError(f"the body is not JSON: {error}") from error
-    for name in sorted(OPERATORS & raw.keys()):
-        if _raw(raw[name]) != b"null":
-            raise RequestError("this is for the operator to say, not for a request", name)
-    model = line.model or ""
-    _check_model(model, "model")
-    _check_members(members, raw)
+    raw = bodies.members_of(body)
+    members = bodies.decoded(_DECODER, bodies.looked_at(raw, _NAMES))
+    bodies.check_operators(raw)
+    model = bodies.check_model(line.model, "model")
+    bodies.check_array(raw, "contents")
+    bodies.check_counts(raw, _LISTS)
+    for each in (members.config, members.snake_config):
+        if each is not None:
+            _check_config(each)
+    models = bodies.check_models(members.models or (), "models")
+    bodies.check_length(members.session_id, "session_id")
     config = members.config or members.snake_config or _Config()
     return Envelope(
         model=model,
-        models=tuple(members.models or ()),
+        models=models,
         stream=bool(line.stream),
         include_usage=True,
         routing=members.provider,
@@ -100,68 +86,17 @@ def peek(body: bytes, line: RequestLine) -> Envelope:
     )
 
 
-def _named(error: msgspec.ValidationError) -> RequestError:
-    """A complaint about a value's type with the member's name as its path."""
-    message, _, path = str(error).partition(" - at `$")
-    return RequestError(message, path.strip("`."))
-
-
-def _looked_at(members: dict[str, Raw]) -> bytes:
-    """A body of those members alone that are decoded."""
-    wanted = [b'"%b":%b' % (name.encode(), members[name]) for name in _NAMES & members.keys()]
-    return b"{%b}" % b",".join(wanted)
-
-
-def _check_text(body: bytes) -> None:
-    """The members that stay raw bytes are not decoded, so their encoding is looked at here."""
-    if not body.strip():
-        raise RequestError("the body is empty")
-    if body.isascii():
-        return
-    try:
-        body.decode()
-    except UnicodeDecodeError as error:
-        raise RequestError(f"the body is not UTF-8 (at byte {error.start})") from error
-
-
-def _raw(member: Raw) -> bytes:
-    return bytes(member).strip()
-
-
 def _first(*values: int | None) -> int | None:
     return next((value for value in values if value is not None), None)
 
 
-def _check_members(members: _Members, raw: Mapping[str, Raw]) -> None:
-    contents = _raw(raw.get("contents", _ABSENT))
-    if not contents.startswith(b"[") or contents[1:].lstrip().startswith(b"]"):
-        raise RequestError("contents must be a non-empty array", "contents")
-    bodies.check_counts(raw, _LISTS)
-    for config in (members.config, members.snake_config):
-        if config is not None:
-            _check_config(config)
-    if len(members.models or ()) > MAX_MODELS:
-        raise RequestError(f"models must have at most {MAX_MODELS} entries", "models")
-    for number, model in enumerate(members.models or ()):
-        _check_model(model, f"models[{number}]")
-    if len(members.session_id or "") > MAX_SESSION:
-        raise RequestError(f"session_id must have at most {MAX_SESSION} characters", "session_id")
-
-
 def _check_config(config: _Config) -> None:
     for limit in (config.limit, config.snake_limit):
-        if limit is not None and not 1 <= limit <= 2**31:
-            where = "generationConfig.maxOutputTokens"
-            raise RequestError("it must be a positive number below 2^31", where)
+        bodies.check_limit(limit, "generationConfig.maxOutputTokens")
     for choices in (config.choices, config.snake_choices):
         if choices is not None and not 1 <= choices <= MOST_CHOICES:
             where = "generationConfig.candidateCount"
             raise RequestError(f"it must be 1 to {MOST_CHOICES}", where)
-
-
-def _check_model(model: str, path: str) -> None:
-    if not model or len(model) > MAX_MODEL or not model.isprintable():
-        raise RequestError(f"{path} must be printable, 1 to {MAX_MODEL} characters", path)
 
 
 def edit_request(body: bytes, *, contract: bool, members: Mapping[str, Raw] | None = None) -> bytes:
@@ -172,13 +107,11 @@ def edit_request(body: bytes, *, contract: bool, members: Mapping[str, Raw] | No
     """
     if contract:
         return body
-    told = dict(members) if members is not None else _MAP_DECODER.decode(body)
-    gone = _ROUTING & told.keys()
+    told = dict(members) if members is not None else bodies.members_of(body)
+    gone = bodies.drop_routing(told)
     tagged = tags.may_hold(body)
     if not gone and not tagged:
         return body
-    for name in gone:
-        del told[name]
     if tagged and "contents" in told:
         told["contents"] = Raw(_without_tags(bytes(told["contents"])))
     return msgspec.json.encode(told)

@@ -12,6 +12,7 @@ from arno.canon.ext import Json, Loss, is_empty
 from arno.canon.failure import RequestError
 from arno.canon.request import Request
 from arno.dialects.base import RequestLine
+from arno.dialects.bodies import ROUTING
 from arno.dialects.disclosure import foreign
 from arno.dialects.gemini import documents
 from arno.dialects.gemini.config import CONFIG, decode_config, encode_config
@@ -48,21 +49,6 @@ MEMBERS = (
     "serviceTier",
     "store",
 )
-ROUTING = (
-    "provider",
-    "models",
-    "route",
-    "transforms",
-    "plugins",
-    "preset",
-    "session_id",
-    "trace",
-    "debug",
-    "usage",
-    "fallbacks",
-)
-"""Members for the gateway itself; they never reach an upstream of another contract (R14)."""
-
 NOWHERE: dict[str, str] = {
     "user": "the wire does not tell end users apart",
     "safety_identifier": "the wire does not tell end users apart",

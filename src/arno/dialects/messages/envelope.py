@@ -17,8 +17,6 @@ from arno.dialects.base import BODY_ONLY, Envelope, RequestLine
 from arno.dialects.messages.repair import repaired
 from arno.dialects.messages.thinking import DEFAULT_MAX_TOKENS
 
-_ROUTING = frozenset(bodies.ROUTING)
-
 
 class _Metadata(msgspec.Struct):
     user_id: str | None = None
@@ -88,10 +86,7 @@ def edit_request(
     if contract and model is None:
         return body
     members = dict(members) if members is not None else bodies.members_of(body)
-    changed = False
-    if model is not None and bodies.raw_text(members, "model") != msgspec.json.encode(model):
-        members["model"] = Raw(msgspec.json.encode(model))
-        changed = True
+    changed = bodies.set_model(members, model)
     if not contract:
         changed = _make_plain(members) or changed
     return msgspec.json.encode(members) if changed else body
@@ -100,8 +95,7 @@ def edit_request(
 def _make_plain(members: dict[str, Raw]) -> bool:
     """Take out what only gateways of the contract read, put in what upstreams need."""
     before = dict(members)
-    for name in _ROUTING & members.keys():
-        del members[name]
+    bodies.drop_routing(members)
     if bodies.raw_text(members, "max_tokens") in (b"", b"null"):
         members["max_tokens"] = Raw(str(DEFAULT_MAX_TOKENS).encode())
     _hide_user(members)

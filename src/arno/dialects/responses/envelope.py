@@ -17,9 +17,6 @@ from arno.dialects import bodies, tags
 from arno.dialects.base import Envelope
 from arno.wire import json
 
-_ROUTING = frozenset(bodies.ROUTING)
-"""How one of our tags begins in a body, whatever else is in it: a quick look for it."""
-
 ELSEWHERE = ("prompt", "conversation", "previous_response_id")
 """Members that say where the conversation is, so that `input` may be left out."""
 
@@ -96,14 +93,10 @@ def edit_request(
         return body
     members = dict(members) if members is not None else bodies.members_of(body)
     changed = tagged and _drop_tagged(members)
-    if model is not None and msgspec.json.decode(members["model"]) != model:
-        members["model"] = Raw(msgspec.json.encode(model))
-        changed = True
+    changed = bodies.set_model(members, model) or changed
     if not contract:
-        for name in _ROUTING & members.keys():
-            del members[name]
-            changed = True
-        changed = _hash_user(members) or changed
+        changed = bodies.drop_routing(members) or changed
+        changed = bodies.hide_user(members) or changed
     return msgspec.json.encode(members) if changed else body
 
 
@@ -126,14 +119,3 @@ def _unsigned(item: Json) -> Json:
 def _is_tag(item: Json, member: str) -> bool:
     value = item.get(member) if isinstance(item, Mapping) else None
     return isinstance(value, str) and tags.read(value) is not None
-
-
-def _hash_user(members: dict[str, Raw]) -> bool:
-    """The end user's id for an upstream of another contract: the same each time, not readable."""
-    if "user" not in members:
-        return False
-    user = msgspec.json.decode(members["user"])
-    if not isinstance(user, str) or not user:
-        return False
-    members["user"] = Raw(msgspec.json.encode(bodies.private_id(user)))
-    return True
