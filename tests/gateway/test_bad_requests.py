@@ -65,7 +65,6 @@ class World:
 
     url: str
     upstream: Any
-    log: Any
 
     def ask(self, face, way, body, model=None):
         """(reply, how many requests reached an upstream, seconds)."""
@@ -79,9 +78,9 @@ class World:
 def world(tmp_path_factory):
     with ThreadedUpstream(answer) as upstream:
         folder, environ = tmp_path_factory.mktemp("bad"), {"UPSTREAM_KEY": UPSTREAM_KEY}
-        app, config, sink = assembled(folder, toml(upstream.url), environ=environ)
+        app, config, _ = assembled(folder, toml(upstream.url), environ=environ)
         with running_gateway(app, config.settings) as url:
-            yield World(url, upstream, sink)
+            yield World(url, upstream)
 
 
 def model_of(face, way):
@@ -243,8 +242,6 @@ def test_nothing_is_fetched_from_where_a_request_points(world, name, way):
             assert (reply.status, reached) in ((200, 1), (400, 0)), url
         assert canary.connections == 0
 
-
-# Row 23 goes on: what a model's id may do to the log is tested with the log.
 
 MUTANTS = {
     "types are not looked at": (
