@@ -319,3 +319,21 @@ def test_any_input_is_read_or_refused(data: bytes | str) -> None:
     except MalformedJSON:
         return
     assert json.equal(json.loads(json.dumps(value)), value)
+
+
+@pytest.mark.parametrize(
+    ("data", "plain"),
+    [
+        (b"", True),
+        (b'{"a":[1,"b"]}', True),
+        ('{"a":"\u00e9\U0001f511"}'.encode(), True),
+        (rb'{"a":"\u00e9"}', True),
+        (rb'{"a":"\ud83d\udd11"}', False),
+        (rb'{"a":"\uD800"}', False),
+        (b'{"a":"\xff"}', False),
+        (b"[" * json.MAX_DEPTH, True),
+        (b"[" * (json.MAX_DEPTH + 1), False),
+    ],
+)
+def test_is_plain(data: bytes, plain: bool) -> None:
+    assert json.is_plain(data) is plain

@@ -27,7 +27,7 @@ from msgspec import Raw
 
 from arno.wire.errors import MalformedJSON
 
-__all__ = ["MAX_DEPTH", "Raw", "canonical", "dumps", "equal", "loads"]
+__all__ = ["MAX_DEPTH", "Raw", "canonical", "dumps", "equal", "is_plain", "loads"]
 
 MAX_DEPTH: Final = 200
 """How deep objects and arrays may nest; a scalar has depth 0, `[]` has depth 1."""
@@ -75,6 +75,20 @@ def dumps(value: object) -> bytes:
     except RecursionError as error:
         raise ValueError("nested too deep to be written as JSON") from error
     return text
+
+
+def is_plain(data: bytes) -> bool:
+    """Tell whether typed structs read `data` as `loads` does, if they read it at all.
+
+    Plain is UTF-8 without escaped surrogates and without many brackets; what is not plain may well
+    be good JSON.
+    """
+    if data.find(b"\\ud") >= 0 or data.find(b"\\uD") >= 0 or _brackets(data) > MAX_DEPTH:
+        return False
+    try:
+        return data.isascii() or bool(data.decode())
+    except UnicodeDecodeError:
+        return False
 
 
 def equal(a: object, b: object) -> bool:

@@ -71,7 +71,7 @@ _CHOICES: msgspec.json.Decoder[Any] = msgspec.json.Decoder(list[dict[str, Raw]])
 
 def glance(body: bytes) -> Glance | None:
     """What stands in an answer of the plain form, None for any other."""
-    if not _is_plain(body):
+    if not json.is_plain(body):
         return None
     try:
         answer = _DECODER.decode(body)
@@ -94,18 +94,6 @@ def glance(body: bytes) -> Glance | None:
         native_reason=first.native_finish_reason or first.finish_reason,
         as_said=all(map(_says_so, answer.choices, reasons)),
     )
-
-
-def _is_plain(body: bytes) -> bool:
-    """Whether all readers take the text alike: UTF-8, whole surrogates, no endless nesting."""
-    if body.find(b"\\ud") >= 0 or body.find(b"\\uD") >= 0:
-        return False
-    if body.count(b"[") + body.count(b"{") > json.MAX_DEPTH:
-        return False
-    try:
-        return body.isascii() or bool(body.decode())
-    except UnicodeDecodeError:
-        return False
 
 
 def _reason_of(choice: _Choice) -> FinishReason | None:

@@ -206,7 +206,7 @@ _ANSWER = msgspec.json.Decoder(_Answer)
 
 def glance(body: bytes) -> Glance | None:
     """What a gateway keeps of a plain whole answer, None for one that must be decoded."""
-    if not _is_plain(body):
+    if not json.is_plain(body):
         return None
     try:
         answer = _ANSWER.decode(body)
@@ -229,15 +229,3 @@ def glance(body: bytes) -> Glance | None:
         native_reason=answer.stop_reason,
         as_said=CANONICAL[answer.stop_reason] is reason,
     )
-
-
-def _is_plain(body: bytes) -> bool:
-    """Whether all readers take the text alike: UTF-8, whole surrogates, no endless nesting."""
-    if body.find(b"\\ud") >= 0 or body.find(b"\\uD") >= 0:
-        return False
-    if body.count(b"[") + body.count(b"{") > json.MAX_DEPTH:
-        return False
-    try:
-        return body.isascii() or bool(body.decode())
-    except UnicodeDecodeError:
-        return False
