@@ -4,6 +4,8 @@ from decimal import Decimal
 
 import pytest
 
+from arno.dialects import CLIENTS
+from arno.dialects.bodies import private_id
 from arno.store.memory import MemorySink
 from arno.wire import json
 from tests.gateway.harness import post
@@ -37,6 +39,18 @@ def test_request_and_vectors_go_through_and_the_ledger_knows():
     entry = record_of(sink).generation
     assert (entry.dialect, entry.state) == ("embeddings", "success")
     assert (entry.input_tokens, entry.output_tokens) == (7, 0)
+
+
+def test_the_end_users_id_goes_on_as_a_hash_only():
+    with Upstream(answering(ANSWER)) as upstream, live(upstream) as url:
+        post(url, {**ASK, "user": "ann@example.org"}, path=PATH)
+    [peer] = upstream.requests
+    assert json.loads(peer.body)["user"] == private_id("ann@example.org")
+    body = json.dumps({**ASK, "user": "ann@example.org"})
+    edit = CLIENTS["embeddings"].edit_request
+    assert edit(body, model=None, contract=True, ask_usage=False) is body
+    hidden = json.loads(edit(body, model=None, contract=False, ask_usage=False))
+    assert hidden == {**ASK, "user": private_id("ann@example.org")}
 
 
 def test_a_reported_cost_is_kept():

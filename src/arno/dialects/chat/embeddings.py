@@ -1,8 +1,8 @@
 """Embeddings (`POST /embeddings`): passed through to endpoints of the chat dialect.
 
-Whole answers only. Vectors are never decoded: the body goes on as it came but for the model's id
-and the gateway's own members, the answer but for id, model and cost. Source: openrouter-api 1.1,
-the vendor's reference.
+Whole answers only. Vectors are never decoded: the body goes on as it came but for the model's id,
+the gateway's own members and the end user's id, the answer but for id, model and cost. Source:
+openrouter-api 1.1, the vendor's reference.
 """
 
 from __future__ import annotations
@@ -99,9 +99,12 @@ class EmbeddingsOperation(ChatDialect):
         """The request for an upstream; `body` itself where nothing changes."""
         known: dict[str, Any] = dict(members) if members is not None else _MAP.decode(body)
         kept = {k: v for k, v in known.items() if contract or k not in ROUTING}
+        changed = len(kept) != len(known)
+        if not contract:
+            changed = bodies.hide_user(kept) or changed
         if model is not None:
             kept["model"] = model
-        elif len(kept) == len(known):
+        elif not changed:
             return body
         return json.dumps(kept)
 
