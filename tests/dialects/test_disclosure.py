@@ -30,6 +30,7 @@ def test_what_is_left_of_a_body_is_told_by_member():
         {"chat": {}},
         {"chat": {"@limit": "max_tokens"}},
         {"chat": {"type": "text", "index": 3}},
+        {"converse": {"source": {"type": "base64"}}},
         {"chat": {"eager": False, "function": {"lazy": False}}},
         {"chat": {"stop": None, "user": "", "function": {}, "format": {"json_schema": {}}}},
     ],

@@ -123,6 +123,8 @@ def _completed(item: Any) -> Any:
         told = [{**CAN_DO_WITHOUT.get(entry["type"], {}), **entry} for entry in entries]
         item = {**item, member: told}
     item = dict(item)
+    if item.get("type") == "reasoning":
+        return {"id": "rs_1", **item}
     ours = item.get("type") == "message" and item["role"] == "assistant"
     return {"id": "msg_1", "status": "completed", **item} if ours else item
 

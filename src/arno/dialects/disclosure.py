@@ -18,7 +18,7 @@ STRUCTURAL = frozenset({"type", "index", "object", "role"})
 """Members that say what a value is and where it stands, which the canonical value says as well."""
 
 
-BODIES = frozenset({"function", "custom", "json_schema", "toolSpec"})
+BODIES = frozenset({"function", "custom", "json_schema", "toolSpec", "source"})
 """Members that hold the body of the object they stand in: what is left of one is told by member."""
 
 
