@@ -19,7 +19,14 @@ from checks.tree import place
 TABLES = "src/arno/dialects/dispositions"
 UNION = "tests/golden/union"
 WORDS = ("mapped", "approximated", "dropped", "refused", "routed")
-OTHERS = {"canon": str, "why": str | dict, "neutral": list, "contract": bool, "yields": str}
+OTHERS = {
+    "canon": str,
+    "why": str | dict,
+    "neutral": list,
+    "contract": bool,
+    "switch": bool,
+    "yields": str,
+}
 
 Table = Mapping[str, dict[str, Any]]
 

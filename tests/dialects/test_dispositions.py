@@ -158,6 +158,14 @@ def test_what_asks_for_nothing_loses_nothing(residue):
     assert dispose("chat", "messages", residue) == ()
 
 
+@pytest.mark.parametrize("target", ["responses", "messages", "gemini", "converse"])
+def test_an_object_that_asks_by_being_there_is_told(target):
+    """The vendor's own way to ask for a search is an object without members."""
+    assert lost("chat", target, {"web_search_options": {}}) == [("web_search_options", "dropped")]
+    assert lost("chat", target, {"web_search_options": None}) == []
+    assert lost("chat", target, {"x_search_filter": {}}) == []
+
+
 @pytest.mark.parametrize("value", [{"background": True}, {"previous_response_id": "resp_1"}])
 def test_what_must_not_be_lost_is_refused_by_its_name(value):
     (name,) = value

@@ -12,8 +12,9 @@ routed         for the gateway itself, which acts on it; no upstream reads it an
 
 and where it is not mapped, `why`: one sentence for all, or one for each dialect. More members of a
 section: `canon`, where the field stands in the canonical request (`*` for an index); `neutral`,
-values that ask for nothing (empty ones never do); `contract`, true for a field that is mapped or
-refused but never dropped; `yields`, the other field that wins where both are given.
+values that ask for nothing (empty ones never do, but for the object of a field that is a `switch`:
+its presence is what it asks); `contract`, true for a field that is mapped or refused but never
+dropped; `yields`, the other field that wins where both are given.
 
 Fields that no table names are unknown (R14): dropped for every other dialect, and told.
 A table is read when something must first be said of its dialect's fields (a few milliseconds).
@@ -58,6 +59,7 @@ class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     why: str | dict[str, str] = ""
     neutral: tuple[Json, ...] = ()
     contract: bool = False
+    switch: bool = False
     yields: str | None = None
 
     def disposition(self, target: str) -> Disposition:
@@ -73,7 +75,9 @@ class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def asks(self, value: Json) -> bool:
         """True if `value` asks for something that could be lost."""
-        return not is_empty(value) and not any(_same(value, neutral) for neutral in self.neutral)
+        if is_empty(value):
+            return self.switch and value == {}
+        return not any(_same(value, neutral) for neutral in self.neutral)
 
 
 def _same(a: Json, b: Json) -> bool:
@@ -159,12 +163,13 @@ def _disposed(client: str, target: str, residue: Mapping[str, Json], prefix: str
     fields, known = table(client), _prefixes(client)
     for key, value in residue.items():
         name = prefix + key
-        if key.startswith("@") or is_empty(value):
+        if key.startswith("@"):
             continue
         if name in known and isinstance(value, Mapping):
             yield from _disposed(client, target, value, f"{name}.")
         elif name not in fields:
-            yield Loss(name, "dropped", f"{_kind(target)} request has no such member")
+            if not is_empty(value):
+                yield Loss(name, "dropped", f"{_kind(target)} request has no such member")
         elif fields[name].asks(value):
             yield from _lost(name, fields[name], target)
 
