@@ -238,7 +238,7 @@ class InventsStop(ChatStreamDecoder):
         ends: list[Event] = [
             event
             for choice in self._choices.values()
-            for event in self._end_parts(choice, whole=True)
+            for event in self._deltas.end(choice, whole=True)
         ]
         return Batch(None, None, (*ends, ChoiceEnd(0, FinishReason.STOP), ResponseEnd()))
 
