@@ -6,9 +6,10 @@ import pytest
 from arno.canon.failure import RequestError
 from arno.dialects import DIALECTS
 from arno.providers import Endpoint
-from arno.providers.roads import ROADS, Ask, carry, segment
+from arno.providers.roads import ROADS, Ask, carry
 from arno.wire import json
 from arno.wire.frame import Framing
+from tests.dialects.test_paths import BAD_IDS
 from tests.providers.asking import MESSAGES, OURS, Spoken
 
 BASE = "https://h.example"
@@ -195,46 +196,6 @@ def test_other_operations_at_a_deployment_keep_their_own_path():
     embeddings = Spoken(Framing.SSE, (), "/embeddings", "/embeddings")
     found = carry(row("azure_deployments", "chat"), embeddings, b"{}", model="d", stream=False)
     assert found.url == f"{BASE}/openai/deployments/d/embeddings"
-
-
-GOOD_IDS = {
-    "claude-3-7-sonnet@20250219": "claude-3-7-sonnet@20250219",
-    "us.amazon.nova-micro-v1:0": "us.amazon.nova-micro-v1%3A0",
-    "arn:aws:bedrock:us-east-1:1:application-inference-profile/mi1": (
-        "arn%3Aaws%3Abedrock%3Aus-east-1%3A1%3Aapplication-inference-profile%2Fmi1"
-    ),
-    "My_deployment.v1": "My_deployment.v1",
-    "a": "a",
-}
-BAD_IDS = [
-    "",
-    ".",
-    "..",
-    "../x",
-    "a/..",
-    "a/../b",
-    "a/./b",
-    "a//b",
-    "/a",
-    "a/",
-    "a?b",
-    "a#b",
-    "a%2e",
-    "a b",
-    "a\\b",
-    "a;b",
-    "..;x",
-    "a\n",
-    "ä",
-    "a\0",
-    "-a",
-    "a" * 3000,
-]
-
-
-@pytest.mark.parametrize(("model", "found"), GOOD_IDS.items())
-def test_an_id_is_one_segment_of_the_path(model, found):
-    assert segment(model) == found
 
 
 @pytest.mark.parametrize("model", BAD_IDS)

@@ -23,7 +23,8 @@ from msgspec import Raw
 
 from arno.canon.failure import RequestError
 from arno.dialects.base import Headers
-from arno.providers.roads import ROADS, Ask, Members, fields, segment, with_query
+from arno.dialects.paths import segment
+from arno.providers.roads import ROADS, Ask, Members, fields, with_query
 from arno.providers.rows import Endpoint
 
 _RAW = msgspec.json.Decoder(dict[str, Raw])

@@ -15,16 +15,15 @@ reference for chat completions, and recorded requests to all four.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
-from urllib.parse import quote
 
 import msgspec
 from msgspec import Raw
 
 from arno.canon.failure import RequestError
 from arno.dialects.base import Headers
+from arno.dialects.paths import segment
 from arno.providers.rows import Endpoint
 from arno.wire.frame import Framing
 
@@ -32,8 +31,6 @@ Members = Mapping[str, Any]
 """The members of a request's body; what they hold is raw bytes."""
 
 _RAW = msgspec.json.Decoder(dict[str, Raw])
-_MODEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._:@/+~=-]{0,2046}[A-Za-z0-9._:@+~=-])?")
-_DOTS = re.compile(r"(?:^|/)\.{0,2}(?:/|$)")
 
 BETAS = "anthropic-beta"
 _VERSION = "anthropic-version"
@@ -87,17 +84,6 @@ class Road(msgspec.Struct, frozen=True, kw_only=True):
         except msgspec.DecodeError as error:
             raise RequestError("the body must be a JSON object") from error
         return msgspec.json.encode(self.members(members, ask))
-
-
-def segment(model: str) -> str:
-    """A model's id as one segment of a path. Raises RequestError for one that could be more.
-
-    An id may come from a client, and the path decides what the operator's key is used for: dots
-    alone, `;`, `?`, `#`, `%` and the like are in no real id and are refused.
-    """
-    if not _MODEL.fullmatch(model) or _DOTS.search(model):
-        raise RequestError("this model ID cannot be asked for at its provider", "model")
-    return quote(model, safe="@")
 
 
 def _without(members: Members, *names: str) -> dict[str, Any]:

@@ -335,10 +335,13 @@ def test_asking_for_text_asks_for_nothing():
         ("models/x", "/models/x:generateContent"),
         ("tunedModels/x", "/tunedModels/x:generateContent"),
         ("publishers/google/models/x", "/publishers/google/models/x:generateContent"),
-        ("team/x y:1", "/models/team/x%20y%3A1:generateContent"),
-        ("x?key=1#a", "/models/x%3Fkey%3D1%23a:generateContent"),
-        ("../../v1/x", "/models/..%2F..%2Fv1%2Fx:generateContent"),
-        ("models/../x", "/models/models%2F..%2Fx:generateContent"),
+        (
+            "projects/p/locations/l/endpoints/1",
+            "/projects/p/locations/l/endpoints/1:generateContent",
+        ),
+        ("tunedModels/x:delete", "/tunedModels/x%3Adelete:generateContent"),
+        ("models", "/models/models:generateContent"),
+        ("team/x-y:1", "/models/team%2Fx-y%3A1:generateContent"),
     ],
 )
 def test_the_path_of_a_model(model, path):

@@ -6,7 +6,6 @@ Requests say their model in the path; streams are binary messages with checksums
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import quote
 
 from msgspec import Raw
 
@@ -26,6 +25,7 @@ from arno.dialects.converse import answer, envelope, failures, request, restamp
 from arno.dialects.converse.messages import HEARTBEAT
 from arno.dialects.converse.stream_decode import ConverseStreamDecoder
 from arno.dialects.converse.stream_encode import ConverseStreamEncoder
+from arno.dialects.paths import segment
 from arno.wire.frame import Framing
 
 
@@ -47,7 +47,7 @@ class ConverseDialect(Common):
 
     def path(self, model: str, *, stream: bool) -> str:
         """The model's id is one segment: `:` and `/` of resource names are escaped."""
-        return f"/model/{quote(model, safe='')}/converse{'-stream' if stream else ''}"
+        return f"/model/{segment(model)}/converse{'-stream' if stream else ''}"
 
     def peek(self, body: bytes, line: RequestLine = BODY_ONLY) -> Envelope:
         """The envelope of a client's request."""

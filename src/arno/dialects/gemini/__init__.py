@@ -24,6 +24,7 @@ from arno.dialects.gemini.chunks import HEARTBEAT, error_frames
 from arno.dialects.gemini.residue import DIALECT
 from arno.dialects.gemini.stream_decode import GeminiStreamDecoder
 from arno.dialects.gemini.stream_encode import GeminiStreamEncoder
+from arno.dialects.paths import segment
 
 COLLECTIONS = ("models", "tunedModels", "publishers", "projects", "endpoints")
 """First segments of a resource name; a model id that begins with one is a path already."""
@@ -90,12 +91,12 @@ class GeminiDialect(Common):
 
 
 def _resource(model: str) -> str:
-    """The path of a model below the base URL, each segment quoted.
+    """The path of a model below the base URL. Raises RequestError, see `arno.dialects.paths`.
 
-    An id whose segments could lead elsewhere (an empty one, dots) is one segment.
+    A resource name keeps its segments; any other id is one segment.
     """
+    one = segment(model)
     segments = model.split("/")
-    if any(segment in ("", ".", "..") for segment in segments):
-        return f"models/{quote(model, safe='')}"
-    path = "/".join(quote(segment, safe="@") for segment in segments)
-    return path if segments[0] in COLLECTIONS and len(segments) > 1 else f"models/{path}"
+    if len(segments) == 1 or segments[0] not in COLLECTIONS:
+        return f"models/{one}"
+    return "/".join(quote(each, safe="@") for each in segments)
