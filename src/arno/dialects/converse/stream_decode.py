@@ -12,8 +12,6 @@ without arguments may have been cut short, which the end reason tells.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -35,28 +33,24 @@ from arno.canon.ext import NO_EXT, Json
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.parts import (
     Executor,
-    MediaKind,
-    MediaPart,
     OpaquePart,
     Part,
-    ReasoningForm,
     ReasoningPart,
     TextPart,
     ToolCallPart,
-    ToolResultPart,
 )
 from arno.canon.response import FinishReason
 from arno.dialects.base import Batch
 from arno.dialects.converse import quick
 from arno.dialects.converse.answer import ended_badly, invalid
 from arno.dialects.converse.artefacts import read_redacted, read_signature
-from arno.dialects.converse.blocks_decode import STATUSES, call_id, executor_of, result_part
+from arno.dialects.converse.blocks_decode import result_part
 from arno.dialects.converse.citations import decode_citation
 from arno.dialects.converse.failures import decode_error
-from arno.dialects.converse.media import FORMATS
 from arno.dialects.converse.messages import PING
 from arno.dialects.converse.reasons import WHOLE, canonical_reason
-from arno.dialects.converse.residue import DIALECT, Document, integer, items, keep, take, text
+from arno.dialects.converse.residue import DIALECT, Document, integer, items, keep, text
+from arno.dialects.converse.stream_starts import KINDS, joined, readable, started_part
 from arno.dialects.converse.usage import decode_usage
 from arno.dialects.failures import OPERATORS
 from arno.dialects.streams import Ended
@@ -208,13 +202,13 @@ class ConverseStreamDecoder:
         if not isinstance(start, Mapping):
             raise self._invalid("the start of a block is no object")
         yield from self._stop(number)
-        part = _started_part(start)
+        part = started_part(start)
         if isinstance(part, str):
             raise self._invalid(part)
         if part is None:
             yield Opaque(DIALECT, {"contentBlockStart": dict(document)})
             return
-        kind = _KINDS[type(part)]
+        kind = KINDS[type(part)]
         self._has_calls = self._has_calls or (
             isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT
         )
@@ -306,7 +300,7 @@ class ConverseStreamDecoder:
             raise self._invalid("a piece of reasoning is no object")
         said, proof, sealed = (text(wire.get(k)) for k in ("text", "signature", "redactedContent"))
         if said is not None or proof is not None:
-            yield from self._in(number, "reasoning", lambda: _readable(document))
+            yield from self._in(number, "reasoning", lambda: readable(document))
         if said is not None:
             yield PartDelta(self._blocks[number].part, Slot.TEXT, said)
         if sealed is not None:
@@ -348,7 +342,7 @@ class ConverseStreamDecoder:
 
     def _sealed(self, block: _Block) -> Iterator[Event]:
         """An artefact that stands for itself, or the signature of the part before."""
-        wire = _joined(block.held)
+        wire = joined(block.held)
         found = read_redacted(wire)
         if isinstance(found, Tag):
             if self._waiting:
@@ -413,61 +407,6 @@ class ConverseStreamDecoder:
 
 HEAD = ("id", "model", "provider", "created")
 """Extension members of `messageStart`."""
-
-_KINDS: dict[type, str] = {ToolCallPart: "call", ToolResultPart: "result", MediaPart: "image"}
-
-
-def _started_part(start: Mapping[str, Json]) -> Part | str | None:
-    """The part that a block's start opens; text: what is wrong with it; None: not known."""
-    for kind, inner in start.items():
-        if kind in ("toolUse", "toolResult") and isinstance(inner, Mapping):
-            values, residue = take(inner, "toolUseId", "name")
-            id_, name = text(values.get("toolUseId")), text(values.get("name"))
-            if id_ is None or (name is None and kind == "toolUse"):
-                return "a call or result has no id or name"
-            found = call_id(id_, residue)
-            if kind == "toolResult":
-                return _started_result(found, residue)
-            executor = executor_of(inner.get("type"))
-            return ToolCallPart(
-                call_id=found, name=name or "", executor=executor, ext=keep(residue)
-            )
-        if kind == "image" and isinstance(inner, Mapping):
-            media_type = FORMATS["image"].get(str(inner.get("format")))
-            return MediaPart(kind=MediaKind.IMAGE, media_type=media_type, ext=keep({}))
-    return None
-
-
-def _started_result(id_: str, residue: Document) -> ToolResultPart:
-    status = residue.get("status")
-    is_error = STATUSES.get(status) if isinstance(status, str) else None
-    if is_error is not None:
-        del residue["status"]
-    return ToolResultPart(
-        call_id=id_, is_error=is_error, executor=Executor.PROVIDER, ext=keep(residue)
-    )
-
-
-def _readable(document: Mapping[str, Json]) -> ReasoningPart:
-    """The empty part for readable reasoning, with what the extension members say of it."""
-    form, format_ = text(document.get("form")), text(document.get("format"))
-    summary = form == ReasoningForm.SUMMARY.value
-    return ReasoningPart(
-        form=ReasoningForm.SUMMARY if summary else ReasoningForm.FULL,
-        format=format_,
-        ext=NO_EXT if summary or format_ else keep({}),
-    )
-
-
-def _joined(pieces: list[str]) -> str:
-    """Base64 of what several pieces of base64 hold together."""
-    if len(pieces) == 1:
-        return pieces[0]
-    try:
-        whole = b"".join(base64.b64decode(piece, validate=True) for piece in pieces)
-    except (binascii.Error, ValueError):
-        return "".join(pieces)
-    return base64.b64encode(whole).decode()
 
 
 _READERS: dict[str, Callable[[ConverseStreamDecoder, Mapping[str, Json]], Iterator[Event]]] = {
