@@ -1,6 +1,8 @@
 """Bounds on what a stream keeps."""
 
-from arno.dialects.bounds import Budget
+from arno.canon.events import PartDelta, PartEnd, PartStart, Slot
+from arno.canon.parts import TextPart
+from arno.dialects.bounds import PIECE, Budget, weight
 
 
 def test_a_budget_takes_up_to_its_limit_and_no_more() -> None:
@@ -23,3 +25,11 @@ def test_what_is_released_can_be_taken_again() -> None:
     budget.release(3)
     assert not budget.take(4)
     assert budget.take(3)
+
+
+def test_an_event_weighs_what_it_says_and_a_little_more() -> None:
+    long = "x" * 1000
+    assert weight(PartDelta(0, Slot.TEXT, long)) == PIECE + 1000
+    assert weight(PartDelta(0, Slot.ANNOTATION, {"url": long})) > 1000
+    assert weight(PartStart(0, TextPart(text=long))) > 1000
+    assert PIECE < weight(PartEnd(0)) < 200

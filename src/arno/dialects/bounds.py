@@ -5,11 +5,25 @@ A stream that passes one of them has failed (`INVALID_ANSWER`); nothing is dropp
 
 from __future__ import annotations
 
+import msgspec
+
+from arno.canon.events import Event, PartDelta
+
 MAX_HELD = 8 * 1024 * 1024
 """Characters or bytes that one stream may keep, all that waits in it together."""
 
 MAX_OPEN = 4096
 """Parts, calls and choices that one stream may have open, each kind for itself."""
+
+PIECE = 64
+"""Bytes, about, that keeping one piece takes beside its characters."""
+
+
+def weight(event: Event) -> int:
+    """Bytes, about, that keeping `event` takes."""
+    if isinstance(event, PartDelta) and isinstance(event.value, str):
+        return PIECE + len(event.value)
+    return PIECE + len(msgspec.json.encode(event))
 
 
 class Budget:
