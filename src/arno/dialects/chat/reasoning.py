@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
+from arno.canon.events import Slot
 from arno.canon.ext import Json
 from arno.canon.parts import OpaquePart, Part, ReasoningForm, ReasoningPart
 from arno.dialects import tags
@@ -21,6 +22,7 @@ from arno.dialects.chat.residue import (
     is_native,
     keep,
     note,
+    residue_of,
     take,
 )
 
@@ -127,6 +129,37 @@ def encode_detail(part: ReasoningPart, index: int) -> Document:
     # An artefact may be checked byte by byte, so its keys keep their order too.
     order = [key for key in note(part.ext, "keys") or () if key in document]
     return {**{key: document[key] for key in order}, **document}
+
+
+def encode_piece(part: ReasoningPart, slot: Slot, value: str, index: int) -> Document:
+    """A delta with one piece of reasoning, under the name it came with or under both of the
+    contract. index: the detail's, if it is made here.
+    """
+    member = note(part.ext, "member")
+    if member in TEXT_MEMBERS:
+        return {"content": "", member: value}
+    if member == "content":
+        return {"content": [{"type": "thinking", "thinking": [{"type": "text", "text": value}]}]}
+    form = part.form
+    if slot is Slot.SEALED and TYPES[form] != TYPES[ReasoningForm.SEALED]:
+        form = ReasoningForm.SEALED
+    piece = ReasoningPart(
+        text=value if slot is Slot.TEXT else "",
+        sealed=value if slot is Slot.SEALED else None,
+        signature=value if slot is Slot.SIGNATURE else None,
+        form=form,
+        format=part.format,
+        id=part.id,
+        item=part.item,
+        ext=part.ext,
+    )
+    detail = encode_detail(piece, index)
+    if not (piece.text or piece.sealed):
+        detail.pop(FORMS[TYPES[form]][1], None)
+    if is_native(part.ext):
+        detail.setdefault("index", residue_of(part.ext).get("index", 0))
+    readable = {"reasoning": piece.text} if piece.text else {}
+    return {"content": "", DETAILS: [detail], **readable}
 
 
 def encode_reasoning(parts: Sequence[Part], *, readable: bool) -> Document:

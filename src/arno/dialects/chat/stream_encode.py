@@ -47,7 +47,7 @@ from arno.dialects.chat.chunks import HEARTBEAT, Ending, chunk, error_chunk, hea
 from arno.dialects.chat.citations import encode_citations
 from arno.dialects.chat.content import encode_media
 from arno.dialects.chat.lanes import Lane, Told
-from arno.dialects.chat.reasoning import DETAILS, FORMS, TEXT_MEMBERS, TYPES, encode_detail
+from arno.dialects.chat.reasoning import DETAILS, TEXT_MEMBERS, TYPES, encode_piece
 from arno.dialects.chat.reasons import wire_reason
 from arno.dialects.chat.residue import DIALECT, Document, is_native, note, residue_of
 from arno.dialects.chat.turn import LEGACY_CALL
@@ -242,47 +242,15 @@ class ChatStreamEncoder:
         self._lane(
             open_,
             Slot.TEXT,
-            lambda mark: self._reasoning_piece(open_, Slot.TEXT, mark),
+            lambda mark: encode_piece(part, Slot.TEXT, mark, open_.place),
             twice=not plain and TYPES[part.form] != TYPES[ReasoningForm.SEALED],
         )
         values = ((Slot.TEXT, part.text), (Slot.SEALED, part.sealed))
         return b"".join(
-            self._delta(open_.choice.number, self._reasoning_piece(open_, slot, value))
+            self._delta(open_.choice.number, encode_piece(part, slot, value, open_.place))
             for slot, value in (*values, (Slot.SIGNATURE, part.signature))
             if value
         )
-
-    def _reasoning_piece(self, open_: _Open, slot: Slot, value: str) -> Document:
-        """A piece of reasoning under the name it came with, or under both of the contract."""
-        part = open_.part
-        assert isinstance(part, ReasoningPart)
-        member = note(part.ext, "member")
-        if member in TEXT_MEMBERS:
-            return {"content": "", member: value}
-        if member == "content":
-            return {
-                "content": [{"type": "thinking", "thinking": [{"type": "text", "text": value}]}]
-            }
-        form = part.form
-        if slot is Slot.SEALED and TYPES[form] != TYPES[ReasoningForm.SEALED]:
-            form = ReasoningForm.SEALED
-        piece = ReasoningPart(
-            text=value if slot is Slot.TEXT else "",
-            sealed=value if slot is Slot.SEALED else None,
-            signature=value if slot is Slot.SIGNATURE else None,
-            form=form,
-            format=part.format,
-            id=part.id,
-            item=part.item,
-            ext=part.ext,
-        )
-        detail = encode_detail(piece, open_.place)
-        if not (piece.text or piece.sealed):
-            detail.pop(FORMS[TYPES[form]][1], None)
-        if is_native(part.ext):
-            detail.setdefault("index", residue_of(part.ext).get("index", 0))
-        readable = {"reasoning": piece.text} if piece.text else {}
-        return {"content": "", DETAILS: [detail], **readable}
 
     def _media(self, open_: _Open, part: MediaPart) -> bytes:
         native, choice = is_native(part.ext), open_.choice
@@ -327,7 +295,7 @@ class ChatStreamEncoder:
         number = open_.choice.number
         is_late = slot is Slot.SIGNATURE and open_.part.format is None
         if isinstance(open_.part, ReasoningPart) and not is_late:
-            return self._delta(number, self._reasoning_piece(open_, slot, value))
+            return self._delta(number, encode_piece(open_.part, slot, value, open_.place))
         if slot is Slot.SIGNATURE:
             open_.signature = value
             return b""
@@ -372,8 +340,7 @@ class ChatStreamEncoder:
             open_.part, signature=open_.signature, format=format_ or open_.part.format
         )
         if isinstance(signed, ReasoningPart):
-            open_.part = signed
-            piece = self._reasoning_piece(open_, Slot.SIGNATURE, open_.signature)
+            piece = encode_piece(signed, Slot.SIGNATURE, open_.signature, open_.place)
             return self._delta(open_.choice.number, piece)
         _, detail = signatures.detail_of(signed, self._signs(open_), self._details)
         self._details += 1

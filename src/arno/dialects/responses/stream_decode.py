@@ -52,6 +52,7 @@ from arno.dialects.responses.items import (
 from arno.dialects.responses.kinds import CALLS, MESSAGE, REASONING, STREAMED_CALLS
 from arno.dialects.responses.reasons import decode_ending
 from arno.dialects.responses.residue import DIALECT, Document, integer, keep, text
+from arno.dialects.responses.stream_items import Open, OpenItem
 from arno.dialects.responses.usage import decode_usage
 from arno.dialects.streams import Ended, is_comment, without_document
 from arno.wire import json
@@ -80,45 +81,12 @@ ENTRIES: dict[str, Json] = {
 """What a piece opens where no document before it has."""
 
 
-class _Open:
-    """A part that was started. said: characters of its text so far; cited: annotations so far."""
-
-    __slots__ = ("cited", "ended", "index", "said", "slot")
-
-    def __init__(self, index: int, slot: Slot) -> None:
-        self.index = index
-        self.slot = slot
-        self.said = 0
-        self.cited = 0
-        self.ended = False
-
-
-class _Item:
-    """One item of the answer, by its output index.
-
-    place: what its parts stand in, as far as it is known; reserved: part indexes that it was given
-    when it was announced, so that parts stand in the order of their items, however late they come;
-    early: arguments that came before the call's name; done: it was read as a whole.
-    """
-
-    __slots__ = ("document", "done", "early", "index", "parts", "place", "reserved")
-
-    def __init__(self, index: int, document: Document, reserved: list[int]) -> None:
-        self.index = index
-        self.reserved = reserved
-        self.document = document
-        self.place = Item(id=text(document.get("id")), index=index, kind=kind_of(document))
-        self.parts: dict[Key, _Open] = {}
-        self.early: list[str] = []
-        self.done = False
-
-
 class ResponsesStreamDecoder:
     """One stream; see the Protocol in `arno.dialects.base`."""
 
     def __init__(self, *, finish_optional: bool = False) -> None:
         self._finish_optional = finish_optional
-        self._items: dict[int, _Item] = {}
+        self._items: dict[int, OpenItem] = {}
         self._next_part = 0
         self._calls = False
         self._started = False
@@ -236,7 +204,7 @@ class ResponsesStreamDecoder:
         known, _ = head_of(response)
         yield ResponseStart(**known)
 
-    def _item(self, document: Document, item: Document | None = None) -> _Item:
+    def _item(self, document: Document, item: Document | None = None) -> OpenItem:
         """The item that a document is about; one that nobody has announced begins here."""
         index = integer(document.get("output_index"))
         if index is None:
@@ -247,10 +215,10 @@ class ResponsesStreamDecoder:
             many = 2 if call is not None and call.result is not None else 1
             reserved = list(range(self._next_part, self._next_part + many))
             self._next_part += many
-            known = self._items[index] = _Item(index, item or {}, reserved)
+            known = self._items[index] = OpenItem(index, item or {}, reserved)
         return known
 
-    def _next_index(self, known: _Item) -> int:
+    def _next_index(self, known: OpenItem) -> int:
         if known.reserved:
             return known.reserved.pop(0)
         self._next_part += 1
@@ -273,7 +241,7 @@ class ResponsesStreamDecoder:
         if kind_of(item) in STREAMED_CALLS and text(item.get("name")) and text(item.get("call_id")):
             yield from self._open_call(known, item)
 
-    def _open_call(self, known: _Item, item: Document) -> Iterator[Event]:
+    def _open_call(self, known: OpenItem, item: Document) -> Iterator[Event]:
         """A call whose id and name are known; arguments that came before them follow."""
         ((_, part),) = read_item({**item, "arguments": "", "input": ""}, known.index).parts
         yield self._part_start(known, CALL, part, Slot.ARGUMENTS)
@@ -285,12 +253,12 @@ class ResponsesStreamDecoder:
                 yield PartDelta(opened.index, Slot.ARGUMENTS, piece)
         known.early = []
 
-    def _part_start(self, known: _Item, key: Key, part: Part, slot: Slot) -> PartStart:
+    def _part_start(self, known: OpenItem, key: Key, part: Part, slot: Slot) -> PartStart:
         """Open a part, emptied of what comes as deltas."""
         if isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT:
             self._calls = True
         self._output = True
-        opened = _Open(self._next_index(known), slot)
+        opened = Open(self._next_index(known), slot)
         known.parts[key] = opened
         place = Item(id=known.place.id, index=known.index, kind=known.place.kind)
         part = msgspec.structs.replace(part, item=place, ext=keep({}))
@@ -306,7 +274,7 @@ class ResponsesStreamDecoder:
             return
         yield from self._open_entry(known, key, entry)
 
-    def _open_entry(self, known: _Item, key: Key, entry: Document) -> Iterator[Event]:
+    def _open_entry(self, known: OpenItem, key: Key, entry: Document) -> Iterator[Event]:
         """Open the part that an entry of content is, with what it says already."""
         host = known.document
         if not known.document:
@@ -373,7 +341,7 @@ class ResponsesStreamDecoder:
             yield from self._begin()
             yield from self._settle(self._item(document, item), item)
 
-    def _settle(self, known: _Item, item: Document) -> Iterator[Event]:
+    def _settle(self, known: OpenItem, item: Document) -> Iterator[Event]:
         """An item as a whole: say what its pieces have not, and end its parts."""
         if known.done:
             return
@@ -389,7 +357,7 @@ class ResponsesStreamDecoder:
                 opened.ended = True
                 yield PartEnd(opened.index)
 
-    def _settle_part(self, known: _Item, key: Key, part: Part) -> Iterator[Event]:
+    def _settle_part(self, known: OpenItem, key: Key, part: Part) -> Iterator[Event]:
         opened = known.parts.get(key)
         if opened is None:
             yield from self._whole_part(known, key, part)
@@ -406,7 +374,7 @@ class ResponsesStreamDecoder:
         opened.ended = True
         yield PartEnd(opened.index, item=part.item, ext=part.ext, format=part.format)
 
-    def _whole_part(self, known: _Item, key: Key, part: Part) -> Iterator[Event]:
+    def _whole_part(self, known: OpenItem, key: Key, part: Part) -> Iterator[Event]:
         """A part that nothing has announced: its text-like fields follow as deltas."""
         fields = STREAMED.get(type(part), ())
         values = {field: getattr(part, field) for _, field in fields}
