@@ -14,9 +14,9 @@ from arno.dialects import CLIENTS, DIALECTS, is_native
 from arno.engine.attempts import nobody, refusal
 from arno.engine.call import Call
 from arno.engine.origins import Origins
-from arno.engine.plan import USER_AGENT
+from arno.engine.plan import USER_AGENT, prepare
 from arno.engine.translation import Translation
-from arno.exchange.masking import mask_failure
+from arno.exchange.masking import mask_bytes, mask_failure
 from arno.providers import Candidate, Catalogue
 from arno.providers.auth import key_headers
 from arno.providers.counting import ask_count, can_count, read_count
@@ -51,6 +51,10 @@ async def count(engine: Serving, call: Call) -> int | Failure | None:
     if not candidates:
         return nobody(call, engine.catalogue)
     translation = Translation(call, engine.origins)
+    try:
+        await translation.recall()
+    except RequestError as error:
+        return refusal(error)
     for candidate in candidates:
         if not can_count(candidate.endpoint):
             continue
@@ -70,13 +74,7 @@ async def _count_at(
 ) -> int | Failure | None:
     endpoint, client = candidate.endpoint, CLIENTS[call.dialect]
     native = is_native(call.dialect, endpoint.dialect)
-    if native:
-        model = candidate.upstream_model
-        body = client.edit_request(
-            call.body, model=model, contract=False, ask_usage=False, members=call.envelope.members
-        )
-    else:
-        body, _ = translation.body_for(candidate)
+    body, _ = prepare(call, candidate, translation)
     asked = ask_count(
         endpoint,
         body,
@@ -89,6 +87,8 @@ async def _count_at(
     request = HttpRequest("POST", asked.url, headers, asked.body, connect_timeout=PATIENCE_S)
     async with asyncio.timeout(PATIENCE_S):
         status, answer_headers, answer = await _send(transport, request)
+    if secret is not None:
+        answer = mask_bytes(answer, secret)
     if native and status in OWN_FAULT:
         failure = client.decode_failure(status, answer_headers, answer, Stage.BEFORE_OUTPUT)
         return failure if secret is None else mask_failure(failure, secret)

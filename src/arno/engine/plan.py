@@ -46,6 +46,51 @@ def stamp_for(call: Call, candidate: Candidate | None, losses: tuple[Loss, ...] 
     )
 
 
+def prepare(
+    call: Call, candidate: Candidate, translation: Translation
+) -> tuple[bytes, tuple[Loss, ...]]:
+    """The body for a candidate, and what it does not say of the client's. Raises RequestError."""
+    endpoint, envelope = candidate.endpoint, call.envelope
+    native = is_native(call.dialect, endpoint.dialect)
+    losses: tuple[Loss, ...] = ()
+    if not native or translation.has_foreign_artefacts(candidate):
+        body, losses = translation.body_for(candidate)
+    else:
+        upstream_model = candidate.upstream_model
+        body = CLIENTS[call.dialect].edit_request(
+            call.body,
+            model=None if upstream_model == envelope.model else upstream_model,
+            contract=endpoint.contract,
+            ask_usage=envelope.stream and endpoint.stream_usage,
+            members=envelope.members,
+        )
+    if endpoint.quirks:
+        body, taken = quirks.apply_and_tell(endpoint.quirks, body)
+        losses += _in_clients_words(call, taken)
+    if not native:
+        losses += tuple(Loss(name, "dropped", FORWARD) for name, _ in call.forward)
+    if not endpoint.contract:
+        losses += _unserved(call)
+    return body, losses
+
+
+def _unserved(call: Call) -> tuple[Loss, ...]:
+    """Wishes of the gateway's contract that this gateway does not know how to fulfil."""
+    members = call.envelope.members
+    if members is None or UNSERVED.isdisjoint(members):
+        return ()
+    asked = [name for name in members if name in UNSERVED and _asks(members[name])]
+    return tuple(Loss(name, "dropped", NOT_HERE) for name in asked)
+
+
+def _in_clients_words(call: Call, losses: tuple[Loss, ...]) -> tuple[Loss, ...]:
+    """Losses with the names that the client knows of what was lost."""
+    client = TABLES.get(call.dialect, call.dialect)
+    return tuple(
+        msgspec.structs.replace(loss, path=client_field(client, loss.path)) for loss in losses
+    )
+
+
 class Plan:
     """One call at one candidate. Raises RequestError where the request must not go there."""
 
@@ -57,7 +102,7 @@ class Plan:
         self._client = CLIENTS[call.dialect]
         self._native = is_native(call.dialect, candidate.endpoint.dialect)
         self._dialect = self._client if self._native else DIALECTS[candidate.endpoint.dialect]
-        body, self._lost = self._prepare(translation)
+        body, self._lost = prepare(call, candidate, translation)
         self._carried = roads.carry(
             candidate.endpoint,
             self._dialect,
@@ -77,45 +122,6 @@ class Plan:
     def losses(self) -> tuple[Loss, ...]:
         """What was lost both ways so far."""
         return self._lost if self._encode is None else (*self._lost, *self._encode.losses)
-
-    def _prepare(self, translation: Translation) -> tuple[bytes, tuple[Loss, ...]]:
-        """The body for the upstream, and what it does not say of the client's."""
-        endpoint, envelope = self._candidate.endpoint, self._call.envelope
-        losses: tuple[Loss, ...] = ()
-        if not self._native or translation.has_foreign_artefacts(self._candidate):
-            body, losses = translation.body_for(self._candidate)
-        else:
-            upstream_model = self._candidate.upstream_model
-            body = self._dialect.edit_request(
-                self._call.body,
-                model=None if upstream_model == envelope.model else upstream_model,
-                contract=endpoint.contract,
-                ask_usage=envelope.stream and endpoint.stream_usage,
-                members=envelope.members,
-            )
-        if endpoint.quirks:
-            body, taken = quirks.apply_and_tell(endpoint.quirks, body)
-            losses += self._in_clients_words(taken)
-        if not self._native:
-            losses += tuple(Loss(name, "dropped", FORWARD) for name, _ in self._call.forward)
-        if not endpoint.contract:
-            losses += self._unserved()
-        return body, losses
-
-    def _unserved(self) -> tuple[Loss, ...]:
-        """Wishes of the gateway's contract that this gateway does not know how to fulfil."""
-        members = self._call.envelope.members
-        if members is None or UNSERVED.isdisjoint(members):
-            return ()
-        asked = [name for name in members if name in UNSERVED and _asks(members[name])]
-        return tuple(Loss(name, "dropped", NOT_HERE) for name in asked)
-
-    def _in_clients_words(self, losses: tuple[Loss, ...]) -> tuple[Loss, ...]:
-        """Losses with the names that the client knows of what was lost."""
-        client = TABLES.get(self._call.dialect, self._call.dialect)
-        return tuple(
-            msgspec.structs.replace(loss, path=client_field(client, loss.path)) for loss in losses
-        )
 
     def exchange(self, limits: Limits, key: str | None) -> Exchange:
         """The machine that reads the answer and writes the client's bytes; key: as in `request`."""

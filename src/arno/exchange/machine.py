@@ -38,7 +38,16 @@ from arno.canon.response import FinishReason
 from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
 from arno.dialects.base import Batch, Dialect, Glance, Headers, StreamDecoder
-from arno.exchange.masking import MARK, mask_document, mask_failure, mask_frame
+from arno.exchange.masking import (
+    MARK,
+    mask_bytes,
+    mask_document,
+    mask_failure,
+    mask_frame,
+    mask_headers,
+    mask_raw,
+    mask_spelled,
+)
 from arno.exchange.reframing import AsEvents
 from arno.exchange.writers import Passing, Writer
 from arno.wire.errors import WireError
@@ -209,7 +218,12 @@ class Exchange:
             frames = framer.feed(chunk)
         except WireError as error:
             return self._fail(FailureKind.INVALID_ANSWER, str(error))
-        return self._step(_batches(decoder, frames))
+        return self._step(_batches(decoder, self._without_key(frames)))
+
+    def _without_key(self, frames: list[Frame]) -> list[Frame]:
+        """Frames as they may be read: before anything shortens what stands in them."""
+        secret = self.secret
+        return frames if secret is None else [mask_raw(frame, secret) for frame in frames]
 
     def _end_stream(self) -> Step:
         framer, decoder = self._decoders()
@@ -217,7 +231,7 @@ class Exchange:
             frames = framer.close()
         except WireError as error:
             return self._fail(FailureKind.INVALID_ANSWER, str(error))
-        batches = _batches(decoder, frames)
+        batches = _batches(decoder, self._without_key(frames))
         if not any(map(_is_last, batches)):
             batches.append(decoder.close())
         return self._step(batches)
@@ -318,19 +332,30 @@ class Exchange:
         return NOTHING
 
     def _end_refused(self) -> Step:
+        body, headers, secret = self._taken_body(), self._headers, self.secret
+        if secret is not None:
+            body, headers = mask_spelled(body, secret), mask_headers(headers, secret)
         failure = self._dialect.decode_failure(
-            self.seen.status or 0, self._headers, b"".join(self._pieces), Stage.BEFORE_OUTPUT
+            self.seen.status or 0, headers, body, Stage.BEFORE_OUTPUT
         )
         return self.broken(failure)
 
-    def _end_whole(self) -> Step:
+    def _taken_body(self) -> bytes:
+        """What was collected, as it may be read."""
         body = b"".join(self._pieces)
         self._pieces.clear()
+        return body if self.secret is None else mask_bytes(body, self.secret)
+
+    def _end_whole(self) -> Step:
+        body = self._taken_body()
         if self._passing is not None and not self._streamed and not _ARTEFACT.search(body):
             glanced = self._dialect.glance(body)
             if glanced is not None:
                 return self._pass(glanced, self._passing)
         response = self._dialect.decode_response(body, self._headers)
+        if isinstance(response, Failure) and self.secret is not None:
+            headers = mask_headers(self._headers, self.secret)
+            response = self._dialect.decode_response(mask_spelled(body, self.secret), headers)
         if isinstance(response, Failure):
             return self.broken(response)
         if self._streamed and any(choice.reason is None for choice in response.choices):

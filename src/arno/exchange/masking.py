@@ -1,8 +1,9 @@
 """An upstream may repeat the key it was sent; nobody else may read it (R34).
 
-What an upstream says is shortened, and what looks like a key of a known shape is taken out of it,
-before the words of a failure get here. Either may leave a piece of the key that is no longer the
-whole, so pieces are looked for as well.
+The key is taken out of the bytes as they come, before anything shortens or cleans them, so that no
+piece of it can be left over; and out of what they mean, since JSON can spell it in many ways. Only
+the whole key is looked for: to mask its pieces as well would tell a client that guesses them, and
+has an upstream repeat them, which of its guesses are right.
 """
 
 from __future__ import annotations
@@ -11,13 +12,12 @@ import msgspec
 
 from arno.canon.ext import Json
 from arno.canon.failure import Failure
+from arno.dialects.base import Headers
 from arno.wire import encode_sse, json
+from arno.wire.errors import MalformedJSON
 from arno.wire.frame import Frame
 
 MARK = "[redacted]"
-
-PIECE = 8
-"""Characters of a key that are taken for a piece of it."""
 
 
 def mask_failure(failure: Failure, secret: str) -> Failure:
@@ -26,13 +26,24 @@ def mask_failure(failure: Failure, secret: str) -> Failure:
         failure,
         message=mask_text(failure.message, secret),
         code=None if failure.code is None else mask_text(failure.code, secret),
-        detail=None if failure.detail is None else mask_text(failure.detail, secret),
+        detail=None if failure.detail is None else mask_pieces(failure.detail, secret),
         native=mask_document(failure.native, secret),
     )
 
 
 def mask_text(text: str, secret: str) -> str:
-    """`text` without `secret` and without pieces of it."""
+    """`text` without `secret`."""
+    return text.replace(secret, MARK)
+
+
+PIECE = 8
+"""Characters of a key that are taken for a piece of it."""
+
+
+def mask_pieces(text: str, secret: str) -> str:
+    """`text` without `secret` and without pieces of it: for what only the operator reads, never for
+    what a client does.
+    """
     text = text.replace(secret, MARK)
     hidden = bytearray(len(text))
     for start in range(len(secret) - PIECE + 1):
@@ -54,6 +65,43 @@ def _without(text: str, hidden: bytearray) -> str:
         elif number == 0 or not hidden[number - 1]:
             kept.append(MARK)
     return "".join(kept)
+
+
+def mask_bytes(data: bytes, secret: str) -> bytes:
+    """`data` without `secret`; the very same bytes where it does not stand there."""
+    return data.replace(secret.encode(), MARK.encode())
+
+
+def mask_spelled(data: bytes, secret: str) -> bytes:
+    """JSON text without `secret`, however it is spelled; what is no JSON as `mask_bytes` has it."""
+    masked = mask_bytes(data, secret)
+    if masked.find(b"\\") < 0:
+        return masked
+    try:
+        document = json.loads(masked)
+    except MalformedJSON:
+        return masked
+    without = mask_document(document, secret)
+    return masked if without == document else json.dumps(without)
+
+
+def mask_headers(headers: Headers, secret: str) -> Headers:
+    """Header fields without `secret` in their values."""
+    return tuple((name, value.replace(secret, MARK)) for name, value in headers)
+
+
+def mask_raw(frame: Frame, secret: str) -> Frame:
+    """A frame without `secret` in its bytes; what may be an error is looked into as well."""
+    key, data = secret.encode(), frame.data
+    if frame.raw.find(key) >= 0:
+        data = None if data is None else mask_spelled(data, secret)
+        return msgspec.structs.replace(frame, raw=mask_bytes(frame.raw, secret), data=data)
+    if data is None or data.find(b"rror") < 0 or data.find(b"\\") < 0:
+        return frame
+    masked = mask_spelled(data, secret)
+    if masked is data or masked == data:
+        return frame
+    return msgspec.structs.replace(frame, raw=encode_sse(masked, frame.event), data=masked)
 
 
 def mask_document(document: Json, secret: str) -> Json:

@@ -21,7 +21,7 @@ from typing import Protocol
 import msgspec
 
 from arno.engine.call import Outcome
-from arno.exchange.masking import MARK, PIECE, mask_text
+from arno.exchange.masking import MARK, PIECE, mask_pieces
 from arno.ledger.money import format_usd
 from arno.wire import json
 
@@ -180,7 +180,7 @@ class RequestLog:
         """A text that an exception may have put any value into."""
         text = _CREDENTIALS.sub(rf"\1 {MARK}", text)
         for secret in self._secrets:
-            text = mask_text(text, secret)
+            text = mask_pieces(text, secret)
         return text
 
     def close(self) -> None:
