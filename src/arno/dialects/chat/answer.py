@@ -16,21 +16,12 @@ from arno.canon.parts import Part, ToolCallPart
 from arno.canon.response import Choice, FinishReason, Response
 from arno.dialects.base import Headers
 from arno.dialects.chat.reasons import WHOLE, WORDS, canonical_reason, wire_reason
-from arno.dialects.chat.residue import (
-    Document,
-    give,
-    integer,
-    is_native,
-    keep,
-    note,
-    number_of,
-    take,
-    text,
-)
+from arno.dialects.chat.residue import give, is_native, keep, note, number_of
 from arno.dialects.chat.turn import LEGACY_CALL, decode_turn
 from arno.dialects.chat.turn_encode import encode_turn
 from arno.dialects.chat.usage import decode_usage, encode_usage
 from arno.dialects.failures import decode_error
+from arno.dialects.residue import Document, integer, take, text
 from arno.dialects.text import clean
 from arno.wire import json
 from arno.wire.errors import MalformedJSON

@@ -15,8 +15,8 @@ from arno.canon.failure import Failure
 from arno.canon.usage import Usage
 from arno.dialects.base import Pricer, Stamp
 from arno.dialects.chat.failures import error_member
-from arno.dialects.chat.residue import Document
 from arno.dialects.chat.usage import encode_usage, tell_losses
+from arno.dialects.residue import Document
 from arno.wire import json
 from arno.wire.sse import encode_comment, encode_sse
 

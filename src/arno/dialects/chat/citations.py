@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from arno.canon.ext import Json, Loss
-from arno.dialects.chat.residue import DIALECT, integer
+from arno.dialects.chat.residue import DIALECT
+from arno.dialects.residue import integer
 
 NEUTRAL = "url_citation"
 OWN = "@" + DIALECT

@@ -16,18 +16,8 @@ from arno.canon.parts import (
     TextPart,
 )
 from arno.dialects.chat.citations import decode_citations, encode_citations
-from arno.dialects.chat.residue import (
-    DIALECT,
-    Document,
-    all_text,
-    give,
-    is_native,
-    keep,
-    merge,
-    note,
-    residue_of,
-    take,
-)
+from arno.dialects.chat.residue import DIALECT, give, is_native, keep, note, residue_of
+from arno.dialects.residue import Document, all_text, merge, take
 
 _HINT = {"type", "ttl"}
 _DATA_URL = re.compile(r"data:([\w.+-]+/[\w.+-]+);base64,([A-Za-z0-9+/=_-]*)\Z")

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from arno.canon.ext import Json, Loss, is_empty
-from arno.dialects.chat.residue import Document
+from arno.dialects.residue import Document
 
 CALLS, CONTENT = "tool_calls", "content"
 LISTS = (CALLS, "reasoning_details")

@@ -15,16 +15,8 @@ from arno.canon.events import Slot
 from arno.canon.ext import Json
 from arno.canon.parts import OpaquePart, Part, ReasoningForm, ReasoningPart
 from arno.dialects import tags
-from arno.dialects.chat.residue import (
-    DIALECT,
-    Document,
-    give,
-    is_native,
-    keep,
-    note,
-    residue_of,
-    take,
-)
+from arno.dialects.chat.residue import DIALECT, give, is_native, keep, note, residue_of
+from arno.dialects.residue import Document, take
 
 TEXT_MEMBERS = ("reasoning_content", "reasoning")
 DETAILS = "reasoning_details"

@@ -32,22 +32,13 @@ from arno.dialects.chat.content import (
     take_cache,
     take_content,
 )
-from arno.dialects.chat.residue import (
-    DIALECT,
-    Document,
-    give,
-    integer,
-    is_native,
-    keep,
-    merge,
-    note,
-    take,
-)
+from arno.dialects.chat.residue import DIALECT, give, is_native, keep, note
 from arno.dialects.chat.shape import REQUEST
 from arno.dialects.chat.tools import encode_choice, encode_tools, take_choice, take_tools
 from arno.dialects.chat.turn import LEGACY_CALL, decode_turn
 from arno.dialects.chat.turn_encode import encode_turn, unfit
 from arno.dialects.disclosure import foreign
+from arno.dialects.residue import Document, integer, merge, take
 from arno.dialects.shapes import check
 from arno.wire import json
 from arno.wire.errors import MalformedJSON

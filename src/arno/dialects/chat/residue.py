@@ -5,24 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from arno.canon.ext import Json
-from arno.dialects.residue import Document, Keeper, all_text, integer, items, merge, take, text
-
-__all__ = [
-    "DIALECT",
-    "Document",
-    "all_text",
-    "give",
-    "integer",
-    "is_native",
-    "items",
-    "keep",
-    "merge",
-    "note",
-    "number_of",
-    "residue_of",
-    "take",
-    "text",
-]
+from arno.dialects.residue import Keeper, integer
 
 DIALECT = "chat"
 

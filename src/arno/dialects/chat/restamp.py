@@ -29,10 +29,11 @@ from arno.dialects.base import Batch, Pricer, Stamp
 from arno.dialects.chat.chunks import Ending, chunk, error_chunk, head_of
 from arno.dialects.chat.quick import Splicer
 from arno.dialects.chat.reasons import wire_reason
-from arno.dialects.chat.residue import Document, note, number_of, text
+from arno.dialects.chat.residue import note, number_of
 from arno.dialects.chat.turn import LEGACY_CALL
 from arno.dialects.chat.turn_encode import encode_tool_call
 from arno.dialects.chat.usage import tell_losses
+from arno.dialects.residue import Document, text
 from arno.wire import json
 from arno.wire.sse import encode_comment
 

@@ -31,7 +31,8 @@ from arno.canon.parts import (
     ToolCallPart,
 )
 from arno.dialects.chat.reasoning import encode_detail
-from arno.dialects.chat.residue import DIALECT, Document, give, keep, note
+from arno.dialects.chat.residue import DIALECT, give, keep, note
+from arno.dialects.residue import Document
 
 CONTENT, IMAGES, REFUSAL, AUDIO = "content", "images", "refusal", "audio"
 _PLACE = re.compile(r"(content|images|refusal|audio):([0-9]{1,9})")

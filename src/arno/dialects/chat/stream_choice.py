@@ -15,8 +15,9 @@ from arno.canon.response import FinishReason
 from arno.dialects.chat import signatures
 from arno.dialects.chat.quick import CallPiece
 from arno.dialects.chat.reasoning import ITEM_FORMATS
-from arno.dialects.chat.residue import items, keep, residue_of
+from arno.dialects.chat.residue import keep, residue_of
 from arno.dialects.chat.tool_calls import CallAssembler, OpenCall
+from arno.dialects.residue import items
 
 TEXT, REFUSAL, AUDIO, LEGACY = "text", "refusal", "audio", "function_call"
 """Keys of the parts that a choice has at most one of open at a time."""

@@ -26,12 +26,13 @@ from arno.dialects.base import Batch
 from arno.dialects.chat import quick
 from arno.dialects.chat.reasoning import FORMS
 from arno.dialects.chat.reasons import WHOLE, canonical_reason
-from arno.dialects.chat.residue import integer, number_of, text
+from arno.dialects.chat.residue import number_of
 from arno.dialects.chat.stream_choice import TEXT, OpenChoice
 from arno.dialects.chat.stream_deltas import Deltas
 from arno.dialects.chat.tool_calls import FragmentError
 from arno.dialects.chat.usage import decode_usage
 from arno.dialects.failures import OPERATORS, decode_error
+from arno.dialects.residue import integer, text
 from arno.dialects.streams import Ended, is_comment, without_document
 from arno.dialects.text import clean
 from arno.wire import json

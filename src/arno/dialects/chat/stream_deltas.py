@@ -24,11 +24,12 @@ from arno.canon.parts import (
 from arno.dialects.chat.citations import decode_citations
 from arno.dialects.chat.content import decode_block
 from arno.dialects.chat.reasoning import DETAILS, decode_detail, is_readable, text_member
-from arno.dialects.chat.residue import DIALECT, integer, items, keep, residue_of, text
+from arno.dialects.chat.residue import DIALECT, keep, residue_of
 from arno.dialects.chat.signatures import CONTENT, is_artefact, place_of
 from arno.dialects.chat.stream_choice import AUDIO, LEGACY, REFUSAL, TEXT, OpenChoice
 from arno.dialects.chat.tool_calls import FragmentError, OpenCall, is_uniform, read_fragment
 from arno.dialects.chat.turn import LEGACY_CALL, decode_audio_answer, with_member
+from arno.dialects.residue import integer, items, text
 
 PLAIN = frozenset({"role", "content", "tool_calls", "reasoning", "reasoning_content", DETAILS})
 """Members of a delta that nearly all chunks hold and no others: the quick way past the rest."""

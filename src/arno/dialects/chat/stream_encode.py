@@ -49,10 +49,11 @@ from arno.dialects.chat.content import encode_media
 from arno.dialects.chat.lanes import Lane, Told
 from arno.dialects.chat.reasoning import DETAILS, TEXT_MEMBERS, TYPES, encode_piece
 from arno.dialects.chat.reasons import wire_reason
-from arno.dialects.chat.residue import DIALECT, Document, is_native, note, residue_of
+from arno.dialects.chat.residue import DIALECT, is_native, note, residue_of
 from arno.dialects.chat.turn import LEGACY_CALL
 from arno.dialects.chat.turn_encode import DISORDER, audio_members, known_call, rank_of, unfit
 from arno.dialects.disclosure import foreign
+from arno.dialects.residue import Document
 
 NO_REASON = Failure(
     FailureKind.INVALID_ANSWER,

@@ -26,7 +26,7 @@ from collections.abc import Mapping
 import msgspec
 
 from arno.canon.ext import Json
-from arno.dialects.chat.residue import integer, text
+from arno.dialects.residue import integer, text
 from arno.wire import json
 
 _ESCAPE = re.compile(r"\\.", re.DOTALL)

@@ -14,8 +14,9 @@ from arno.canon.failure import RequestError
 from arno.canon.parts import Executor
 from arno.canon.request import Request, Tool, ToolChoice, ToolChoiceMode
 from arno.dialects.chat.content import cache_mark, take_cache
-from arno.dialects.chat.residue import DIALECT, Document, give, is_native, keep, merge, note, take
+from arno.dialects.chat.residue import DIALECT, give, is_native, keep, note
 from arno.dialects.disclosure import foreign
+from arno.dialects.residue import Document, merge, take
 
 KINDS = ("function", "custom")
 """Kinds of tools that the client runs; the member that describes one has the same name."""

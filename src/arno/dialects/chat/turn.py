@@ -26,9 +26,10 @@ from arno.canon.parts import (
 from arno.dialects.chat.citations import decode_citations
 from arno.dialects.chat.content import decode_block, take_content
 from arno.dialects.chat.reasoning import DETAILS, decode_detail, is_readable, text_member
-from arno.dialects.chat.residue import DIALECT, all_text, integer, keep, take, text
+from arno.dialects.chat.residue import DIALECT, keep
 from arno.dialects.chat.signatures import attach
 from arno.dialects.chat.tool_calls import kind_of
+from arno.dialects.residue import all_text, integer, take, text
 from arno.wire import json
 
 LISTS = ("tool_calls", "images", DETAILS)

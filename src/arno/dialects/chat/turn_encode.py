@@ -29,10 +29,11 @@ from arno.dialects.chat import signatures
 from arno.dialects.chat.citations import encode_citations
 from arno.dialects.chat.content import Placed, encode_content, encode_media
 from arno.dialects.chat.reasoning import DETAILS, encode_reasoning
-from arno.dialects.chat.residue import DIALECT, Document, give, is_native, merge, note
+from arno.dialects.chat.residue import DIALECT, give, is_native, note
 from arno.dialects.chat.tools import KINDS
 from arno.dialects.chat.turn import LEGACY_CALL
 from arno.dialects.disclosure import foreign
+from arno.dialects.residue import Document, merge
 
 RANKS: dict[type, int] = {ReasoningPart: 0, ToolCallPart: 2}
 """The wire's order of what a message holds; content of any kind is between."""

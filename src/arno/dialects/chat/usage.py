@@ -22,8 +22,9 @@ from typing import Any
 
 from arno.canon.ext import Json, Loss
 from arno.canon.usage import Usage
-from arno.dialects.chat.residue import DIALECT, text
+from arno.dialects.chat.residue import DIALECT
 from arno.dialects.disclosure import MEMBER, disclosed
+from arno.dialects.residue import text
 
 # Canonical field, then the places where hosts put it, the first one that holds a number counts.
 PLACES: dict[str, tuple[tuple[str, ...], ...]] = {

@@ -27,19 +27,11 @@ from arno.dialects.converse.blocks_decode import (
 from arno.dialects.converse.blocks_encode import encode_parts
 from arno.dialects.converse.failures import ERROR_TYPE, decode_error
 from arno.dialects.converse.reasons import WHOLE, canonical_reason, wire_reason
-from arno.dialects.converse.residue import (
-    Document,
-    give,
-    integer,
-    is_native,
-    keep,
-    merge,
-    take,
-    text,
-)
+from arno.dialects.converse.residue import give, is_native, keep
 from arno.dialects.converse.turns import provided
 from arno.dialects.converse.usage import decode_usage, encode_usage, tier_of
 from arno.dialects.converse.writing import Writing
+from arno.dialects.residue import Document, integer, merge, take, text
 from arno.dialects.text import clean
 from arno.wire import json
 from arno.wire.errors import MalformedJSON

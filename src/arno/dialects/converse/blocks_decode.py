@@ -29,7 +29,8 @@ from arno.dialects.arguments import from_object
 from arno.dialects.converse.artefacts import OWN_FORMAT, read_redacted, read_signature
 from arno.dialects.converse.citations import decode_citations
 from arno.dialects.converse.media import decode_media
-from arno.dialects.converse.residue import CALL_IDS, DIALECT, Document, keep, take
+from arno.dialects.converse.residue import CALL_IDS, DIALECT, keep
+from arno.dialects.residue import Document, take
 from arno.dialects.tags import Tag
 from arno.wire import json
 

@@ -36,17 +36,10 @@ from arno.dialects.converse.artefacts import (
 )
 from arno.dialects.converse.citations import encode_cited
 from arno.dialects.converse.media import encode_media
-from arno.dialects.converse.residue import (
-    CALL_IDS,
-    DIALECT,
-    Document,
-    give,
-    is_native,
-    note,
-    residue_of,
-)
+from arno.dialects.converse.residue import CALL_IDS, DIALECT, give, is_native, note, residue_of
 from arno.dialects.converse.writing import Writing
 from arno.dialects.disclosure import foreign
+from arno.dialects.residue import Document
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 

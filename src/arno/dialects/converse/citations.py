@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 
 from arno.canon.ext import Json
 from arno.canon.parts import TextPart
-from arno.dialects.converse.residue import DIALECT, Document, give, keep, note, text
+from arno.dialects.converse.residue import DIALECT, give, keep, note
 from arno.dialects.converse.writing import Writing
+from arno.dialects.residue import Document, text
 
 NEUTRAL = "url_citation"
 OWN = "@" + DIALECT

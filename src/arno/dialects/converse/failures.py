@@ -14,8 +14,8 @@ from arno.canon.ext import Json
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.dialects.base import Headers, Stamp
 from arno.dialects.converse.messages import exception
-from arno.dialects.converse.residue import Document, integer, text
 from arno.dialects.failures import CLIENT_SIDE, KIND_OF_STATUS, client_status, failure_of
+from arno.dialects.residue import Document, integer, text
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 

@@ -18,8 +18,9 @@ from typing import Any
 from arno.canon.ext import Json
 from arno.canon.failure import RequestError
 from arno.canon.parts import MediaKind, MediaPart
-from arno.dialects.converse.residue import Document, give, is_native, keep, note, take, text
+from arno.dialects.converse.residue import give, is_native, keep, note
 from arno.dialects.converse.writing import Writing
+from arno.dialects.residue import Document, take, text
 
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 FORMATS: dict[str, dict[str, str]] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from arno.dialects.converse.residue import Document
+from arno.dialects.residue import Document
 from arno.wire import json
 from arno.wire.eventstream import encode_block, encode_headers
 

@@ -22,18 +22,7 @@ from arno.canon.request import Output, Reasoning, Request, Sampling
 from arno.dialects.base import RequestLine
 from arno.dialects.bodies import ROUTING
 from arno.dialects.converse.blocks_decode import arguments_of_turns
-from arno.dialects.converse.residue import (
-    DIALECT,
-    Document,
-    give,
-    integer,
-    is_native,
-    keep,
-    merge,
-    note,
-    take,
-    text,
-)
+from arno.dialects.converse.residue import DIALECT, give, is_native, keep, note
 from arno.dialects.converse.tools import decode_tools, encode_tools
 from arno.dialects.converse.turns import (
     decode_system,
@@ -43,6 +32,7 @@ from arno.dialects.converse.turns import (
 )
 from arno.dialects.converse.writing import Writing
 from arno.dialects.disclosure import foreign
+from arno.dialects.residue import Document, integer, merge, take, text
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 

@@ -3,24 +3,7 @@
 from __future__ import annotations
 
 from arno.canon.ids import IdRule
-from arno.dialects.residue import Document, Keeper, all_text, integer, items, merge, take, text
-
-__all__ = [
-    "CALL_IDS",
-    "DIALECT",
-    "Document",
-    "all_text",
-    "give",
-    "integer",
-    "is_native",
-    "items",
-    "keep",
-    "merge",
-    "note",
-    "residue_of",
-    "take",
-    "text",
-]
+from arno.dialects.residue import Keeper
 
 DIALECT = "converse"
 

@@ -22,9 +22,9 @@ from arno.dialects.base import Batch, Pricer, Stamp
 from arno.dialects.converse.failures import stream_failure
 from arno.dialects.converse.messages import HEARTBEAT, event
 from arno.dialects.converse.reasons import wire_reason
-from arno.dialects.converse.residue import Document, text
 from arno.dialects.converse.stream_encode import head_of
 from arno.dialects.converse.usage import told_usage
+from arno.dialects.residue import Document, text
 from arno.wire import json
 
 

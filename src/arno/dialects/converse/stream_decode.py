@@ -49,10 +49,11 @@ from arno.dialects.converse.citations import decode_citation
 from arno.dialects.converse.failures import decode_error
 from arno.dialects.converse.messages import PING
 from arno.dialects.converse.reasons import WHOLE, canonical_reason
-from arno.dialects.converse.residue import DIALECT, Document, integer, items, keep, text
+from arno.dialects.converse.residue import DIALECT, keep
 from arno.dialects.converse.stream_starts import KINDS, joined, readable, started_part
 from arno.dialects.converse.usage import decode_usage
 from arno.dialects.failures import OPERATORS
+from arno.dialects.residue import Document, integer, items, text
 from arno.dialects.streams import Ended
 from arno.dialects.tags import Tag
 from arno.wire import json

@@ -52,9 +52,10 @@ from arno.dialects.converse.failures import stream_failure
 from arno.dialects.converse.media import media_start
 from arno.dialects.converse.messages import EVENTS, HEARTBEAT, delta, event
 from arno.dialects.converse.reasons import wire_reason
-from arno.dialects.converse.residue import DIALECT, Document, give, is_native
+from arno.dialects.converse.residue import DIALECT, give, is_native
 from arno.dialects.converse.usage import tier_of, told_usage
 from arno.dialects.converse.writing import Writing
+from arno.dialects.residue import Document
 
 NO_REASON = Failure(
     FailureKind.INVALID_ANSWER,

@@ -19,7 +19,8 @@ from arno.canon.parts import (
 )
 from arno.dialects.converse.blocks_decode import STATUSES, call_id, executor_of
 from arno.dialects.converse.media import FORMATS
-from arno.dialects.converse.residue import Document, keep, take, text
+from arno.dialects.converse.residue import keep
+from arno.dialects.residue import Document, take, text
 
 KINDS: dict[type, str] = {ToolCallPart: "call", ToolResultPart: "result", MediaPart: "image"}
 """The kind of a block that a start opens, by its part."""

@@ -17,9 +17,10 @@ from arno.canon.failure import RequestError
 from arno.canon.parts import CacheHint, Executor, ToolCallPart, ToolResultPart
 from arno.canon.request import Request, Tool, ToolChoice, ToolChoiceMode
 from arno.dialects.converse.blocks_encode import cache_point
-from arno.dialects.converse.residue import DIALECT, Document, give, is_native, keep, take
+from arno.dialects.converse.residue import DIALECT, give, is_native, keep
 from arno.dialects.converse.writing import Writing
 from arno.dialects.disclosure import foreign
+from arno.dialects.residue import Document, take
 
 NO_PARAMETERS: Document = {"type": "object", "properties": {}}
 CHOICES: dict[str, ToolChoiceMode] = {

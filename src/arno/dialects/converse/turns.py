@@ -17,9 +17,10 @@ from arno.canon.parts import CacheHint, Executor, Part, ToolResultPart
 from arno.canon.request import Message, Role
 from arno.dialects.converse.blocks_decode import NO_ARGUMENTS, Arguments, decode_blocks
 from arno.dialects.converse.blocks_encode import cache_point, encode_parts
-from arno.dialects.converse.residue import DIALECT, Document, give, is_native, keep, note
+from arno.dialects.converse.residue import DIALECT, give, is_native, keep, note
 from arno.dialects.converse.writing import Writing
 from arno.dialects.disclosure import foreign
+from arno.dialects.residue import Document
 
 ROLES: dict[str, Role] = {
     "user": Role.USER,

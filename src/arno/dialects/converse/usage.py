@@ -14,8 +14,9 @@ from typing import Any
 from arno.canon.ext import Json, Loss
 from arno.canon.usage import Usage
 from arno.dialects.base import Pricer
-from arno.dialects.converse.residue import DIALECT, Document, text
+from arno.dialects.converse.residue import DIALECT
 from arno.dialects.disclosure import MEMBER, disclosed
+from arno.dialects.residue import Document, text
 
 EXTENSIONS: dict[str, str] = {
     "reasoning": "reasoningTokens",

@@ -27,17 +27,9 @@ from arno.dialects.gemini.merging import Merged, is_plain_thought, split
 from arno.dialects.gemini.part_encode import Told, encode_part
 from arno.dialects.gemini.parts import decode_part
 from arno.dialects.gemini.reasons import canonical_reason, wire_reason
-from arno.dialects.gemini.residue import (
-    Document,
-    give,
-    integer,
-    is_native,
-    keep,
-    note,
-    take,
-    text,
-)
+from arno.dialects.gemini.residue import give, is_native, keep, note
 from arno.dialects.gemini.usage import decode_usage, encode_usage
+from arno.dialects.residue import Document, integer, take, text
 from arno.dialects.text import clean
 from arno.wire.errors import MalformedJSON
 

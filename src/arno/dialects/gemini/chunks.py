@@ -13,7 +13,7 @@ from arno.canon.failure import Failure
 from arno.dialects.base import Stamp
 from arno.dialects.gemini.answer import time_of
 from arno.dialects.gemini.failures import error_member
-from arno.dialects.gemini.residue import Document
+from arno.dialects.residue import Document
 from arno.wire import json
 
 MODEL = "model"

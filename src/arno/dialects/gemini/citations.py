@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 import msgspec
 
 from arno.canon.ext import Json
-from arno.dialects.gemini.residue import Document, integer, items, text
+from arno.dialects.residue import Document, integer, items, text
 from arno.wire import json
 
 GROUNDING, CITATIONS = "groundingMetadata", "citationMetadata"

@@ -16,19 +16,10 @@ from arno.canon.ext import Json, Loss, is_empty
 from arno.canon.failure import RequestError
 from arno.canon.request import Output, Request, Sampling
 from arno.dialects.disclosure import foreign
-from arno.dialects.gemini.residue import (
-    DIALECT,
-    Document,
-    give,
-    is_native,
-    keep,
-    note,
-    respell,
-    take,
-    take_spelled,
-)
+from arno.dialects.gemini.residue import DIALECT, give, is_native, keep, note, respell, take_spelled
 from arno.dialects.gemini.schemas import json_schema
 from arno.dialects.gemini.thinking import decode_thinking, encode_thinking
+from arno.dialects.residue import Document, take
 
 CONFIG = "generationConfig"
 SAMPLING: dict[str, str] = {

@@ -29,8 +29,9 @@ from arno.dialects.gemini.contents import MODEL, USER
 from arno.dialects.gemini.ids import is_made
 from arno.dialects.gemini.media import media_member
 from arno.dialects.gemini.part_encode import Told, encode_part
-from arno.dialects.gemini.residue import Document, give, is_native, note
+from arno.dialects.gemini.residue import give, is_native, note
 from arno.dialects.gemini.results import encode_result
+from arno.dialects.residue import Document
 
 SYSTEM = (Role.SYSTEM, Role.DEVELOPER)
 

@@ -11,13 +11,8 @@ from collections.abc import Mapping
 
 from arno.canon.ext import Json, Loss
 from arno.canon.parts import MediaKind, MediaPart
-from arno.dialects.gemini.residue import (
-    Document,
-    all_text,
-    is_native,
-    note,
-    take_spelled,
-)
+from arno.dialects.gemini.residue import is_native, note, take_spelled
+from arno.dialects.residue import Document, all_text
 
 INLINE, FILE = "inlineData", "fileData"
 CONTENT_OF = {INLINE: "data", FILE: "fileUri"}

@@ -22,7 +22,8 @@ from arno.canon.parts import (
 from arno.dialects.arguments import to_object
 from arno.dialects.gemini import signatures
 from arno.dialects.gemini.media import encode_media, media_losses, media_member
-from arno.dialects.gemini.residue import DIALECT, Document, give, is_native, note, respell
+from arno.dialects.gemini.residue import DIALECT, give, is_native, note, respell
+from arno.dialects.residue import Document
 from arno.wire import json
 
 NO_PLACE = "this wire has no place for it"

@@ -27,18 +27,10 @@ from arno.dialects.arguments import from_object
 from arno.dialects.gemini import signatures
 from arno.dialects.gemini.ids import Ids
 from arno.dialects.gemini.media import FILE, INLINE, decode_media
-from arno.dialects.gemini.residue import (
-    DIALECT,
-    SNAKE,
-    Document,
-    keep,
-    nest,
-    spell,
-    take,
-    take_spelled,
-)
+from arno.dialects.gemini.residue import DIALECT, SNAKE, keep, nest, spell, take_spelled
 from arno.dialects.gemini.results import decode_result
 from arno.dialects.gemini.signatures import Proof
+from arno.dialects.residue import Document, take
 from arno.wire import json
 
 CODE = "code_execution"

@@ -18,16 +18,7 @@ from arno.dialects.gemini import documents
 from arno.dialects.gemini.config import CONFIG, decode_config, encode_config
 from arno.dialects.gemini.contents import decode_contents, decode_system
 from arno.dialects.gemini.contents_encode import Conversation
-from arno.dialects.gemini.residue import (
-    DIALECT,
-    Document,
-    give,
-    is_native,
-    keep,
-    note,
-    respell,
-    take_spelled,
-)
+from arno.dialects.gemini.residue import DIALECT, give, is_native, keep, note, respell, take_spelled
 from arno.dialects.gemini.shape import REQUEST
 from arno.dialects.gemini.tools import (
     decode_tool_config,
@@ -35,6 +26,7 @@ from arno.dialects.gemini.tools import (
     encode_tool_config,
     encode_tools,
 )
+from arno.dialects.residue import Document
 from arno.dialects.shapes import check
 from arno.wire import json
 from arno.wire.errors import MalformedJSON

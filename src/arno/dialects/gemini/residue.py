@@ -12,27 +12,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 
 from arno.canon.ext import Ext, Json
-from arno.dialects.residue import Document, Keeper, all_text, integer, items, take, text
-
-__all__ = [
-    "DIALECT",
-    "SNAKE",
-    "Document",
-    "all_text",
-    "give",
-    "integer",
-    "is_native",
-    "items",
-    "keep",
-    "nest",
-    "note",
-    "residue_of",
-    "respell",
-    "spell",
-    "take",
-    "take_spelled",
-    "text",
-]
+from arno.dialects.residue import Document, Keeper, take
 
 DIALECT = "gemini"
 SNAKE = "@snake"

@@ -19,7 +19,7 @@ from arno.canon.usage import Usage
 from arno.dialects.base import Batch, Pricer, Stamp
 from arno.dialects.disclosure import MEMBER, disclosed
 from arno.dialects.gemini.chunks import HEARTBEAT, error_frames, frame
-from arno.dialects.gemini.residue import Document
+from arno.dialects.residue import Document
 from arno.wire import json
 
 USAGE = "usageMetadata"

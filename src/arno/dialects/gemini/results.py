@@ -22,19 +22,8 @@ from arno.dialects.gemini.media import (
     media_losses,
     media_member,
 )
-from arno.dialects.gemini.residue import (
-    DIALECT,
-    Document,
-    give,
-    is_native,
-    items,
-    keep,
-    nest,
-    note,
-    respell,
-    spell,
-    take,
-)
+from arno.dialects.gemini.residue import DIALECT, give, is_native, keep, nest, note, respell, spell
+from arno.dialects.residue import Document, items, take
 from arno.wire import json
 
 OUTPUT, ERROR = "output", "error"

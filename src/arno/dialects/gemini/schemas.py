@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from arno.canon.ext import Json
-from arno.dialects.gemini.residue import Document, spell
+from arno.dialects.gemini.residue import spell
+from arno.dialects.residue import Document
 
 NUMBERS = frozenset(
     {

@@ -16,7 +16,8 @@ import msgspec
 
 from arno.canon.parts import Part, ReasoningPart, RefusalPart
 from arno.dialects import tags
-from arno.dialects.gemini.residue import Document, is_native, note
+from arno.dialects.gemini.residue import is_native, note
+from arno.dialects.residue import Document
 from arno.dialects.tags import Tag
 
 FORMAT = "google-gemini-v1"

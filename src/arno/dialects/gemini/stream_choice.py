@@ -29,7 +29,8 @@ from arno.dialects.gemini.citations import citations_of, place
 from arno.dialects.gemini.ids import Ids
 from arno.dialects.gemini.merging import may_join
 from arno.dialects.gemini.parts import decode_part
-from arno.dialects.gemini.residue import Document, residue_of
+from arno.dialects.gemini.residue import residue_of
+from arno.dialects.residue import Document
 from arno.wire import json
 
 MOST_CITED = 1024 * 1024

@@ -37,9 +37,10 @@ from arno.dialects.gemini.answer import (
 from arno.dialects.gemini.failures import decode_error
 from arno.dialects.gemini.ids import AnswerIds
 from arno.dialects.gemini.reasons import canonical_reason
-from arno.dialects.gemini.residue import DIALECT, Document, integer, keep, text
+from arno.dialects.gemini.residue import DIALECT, keep
 from arno.dialects.gemini.stream_choice import Choice, Numbers
 from arno.dialects.gemini.usage import decode_usage
+from arno.dialects.residue import Document, integer, text
 from arno.dialects.streams import Ended, is_comment, without_document
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
@@ -226,7 +227,10 @@ class GeminiStreamDecoder:
     def _late_usage(self) -> Iterator[Event]:
         """The counts of quick chunks, which nobody has read yet."""
         unread, self._unread = self._unread, b""
-        wire = json.loads(unread) if unread else None
+        try:
+            wire = json.loads(unread) if unread else None
+        except MalformedJSON:
+            return  # the quick way takes numbers that no counter has; they count nothing
         if isinstance(wire, Mapping):
             yield from self._update(wire)
 

@@ -34,9 +34,10 @@ from arno.dialects.gemini.answer import BLOCKED, FEEDBACK
 from arno.dialects.gemini.chunks import HEARTBEAT, candidate, chunk, error_frames, tail_of
 from arno.dialects.gemini.citations import CITATIONS, GROUNDING, Grounding
 from arno.dialects.gemini.reasons import wire_reason
-from arno.dialects.gemini.residue import DIALECT, Document, give, is_native, note
+from arno.dialects.gemini.residue import DIALECT, give, is_native, note
 from arno.dialects.gemini.stream_parts import Text, Whole, is_call, is_hidden, is_text
 from arno.dialects.gemini.usage import told_usage
+from arno.dialects.residue import Document
 
 MOST_HELD = 64 * 1024 * 1024
 """Characters of parts that may wait for their ends; a longer answer is a failure."""

@@ -24,7 +24,8 @@ from arno.dialects import tags
 from arno.dialects.gemini import signatures
 from arno.dialects.gemini.chunks import candidate, chunk
 from arno.dialects.gemini.part_encode import Told, encode_part
-from arno.dialects.gemini.residue import Document, is_native
+from arno.dialects.gemini.residue import is_native
+from arno.dialects.residue import Document
 from arno.dialects.tags import Tag
 from arno.wire import json
 

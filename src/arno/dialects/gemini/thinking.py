@@ -12,17 +12,8 @@ from collections.abc import Mapping
 
 from arno.canon.ext import Json, Loss
 from arno.canon.request import Reasoning
-from arno.dialects.gemini.residue import (
-    Document,
-    give,
-    integer,
-    is_native,
-    keep,
-    note,
-    respell,
-    take_spelled,
-    text,
-)
+from arno.dialects.gemini.residue import give, is_native, keep, note, respell, take_spelled
+from arno.dialects.residue import Document, integer, text
 
 LEVEL, BUDGET, SHOW = "thinkingLevel", "thinkingBudget", "includeThoughts"
 OFF, DYNAMIC = 0, -1

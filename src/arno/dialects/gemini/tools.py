@@ -19,7 +19,6 @@ from arno.canon.request import Request, Tool, ToolChoice, ToolChoiceMode
 from arno.dialects.disclosure import foreign
 from arno.dialects.gemini.residue import (
     DIALECT,
-    Document,
     give,
     is_native,
     keep,
@@ -29,6 +28,7 @@ from arno.dialects.gemini.residue import (
     take_spelled,
 )
 from arno.dialects.gemini.schemas import json_schema
+from arno.dialects.residue import Document
 
 DECLARATIONS, SCHEMA, OLD_SCHEMA = "functionDeclarations", "parametersJsonSchema", "parameters"
 CLIENTS = frozenset({"computerUse", "computer_use"})

@@ -18,7 +18,8 @@ from arno.canon.ext import Json, Loss
 from arno.canon.usage import Usage
 from arno.dialects.base import Pricer
 from arno.dialects.disclosure import MEMBER, disclosed
-from arno.dialects.gemini.residue import DIALECT, Document, text
+from arno.dialects.gemini.residue import DIALECT
+from arno.dialects.residue import Document, text
 
 PROMPT, CANDIDATES, TOTAL = "promptTokenCount", "candidatesTokenCount", "totalTokenCount"
 THOUGHTS, TOOLS, CACHED = (

@@ -19,8 +19,9 @@ from arno.dialects.messages.blocks import decode_blocks, inputs_of_answer, is_ca
 from arno.dialects.messages.content import encode_parts
 from arno.dialects.messages.failures import decode_error
 from arno.dialects.messages.reasons import CANONICAL, WHOLE, canonical_reason, wire_reason
-from arno.dialects.messages.residue import Document, give, is_native, keep, take, text
+from arno.dialects.messages.residue import give, is_native, keep
 from arno.dialects.messages.usage import decode_usage, encode_usage
+from arno.dialects.residue import Document, take, text
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 

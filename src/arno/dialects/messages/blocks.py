@@ -28,15 +28,8 @@ from arno.dialects.arguments import from_object
 from arno.dialects.messages.artefacts import TAG
 from arno.dialects.messages.citations import decode_citation
 from arno.dialects.messages.media import KINDS, decode_media
-from arno.dialects.messages.residue import (
-    DIALECT,
-    FORMAT,
-    all_text,
-    keep,
-    note,
-    take,
-    take_cache,
-)
+from arno.dialects.messages.residue import DIALECT, FORMAT, keep, note, take_cache
+from arno.dialects.residue import all_text, take
 from arno.wire import json
 
 CALLS: dict[str, Executor] = {

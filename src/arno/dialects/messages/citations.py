@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from arno.canon.ext import Json, Loss
-from arno.dialects.messages.residue import DIALECT, Document
+from arno.dialects.messages.residue import DIALECT
+from arno.dialects.residue import Document
 
 WEB = "web_search_result_location"
 NEUTRAL = "url_citation"

@@ -32,15 +32,8 @@ from arno.dialects.messages.artefacts import written_sealed, written_signature
 from arno.dialects.messages.blocks import RESULT, type_of
 from arno.dialects.messages.citations import encode_citations
 from arno.dialects.messages.media import encode_media
-from arno.dialects.messages.residue import (
-    DIALECT,
-    FORMAT,
-    Document,
-    give,
-    is_native,
-    note,
-    write_cache,
-)
+from arno.dialects.messages.residue import DIALECT, FORMAT, give, is_native, note, write_cache
+from arno.dialects.residue import Document
 from arno.wire import json
 
 IDS = IdRule(most=64, extra="_-")

@@ -6,7 +6,7 @@ The official SDKs read no event without its name. Source: SDK `_streaming.py`.
 from __future__ import annotations
 
 from arno.canon.ext import Json
-from arno.dialects.messages.residue import Document
+from arno.dialects.residue import Document
 from arno.wire import json
 from arno.wire.sse import encode_sse
 

@@ -9,16 +9,8 @@ from collections.abc import Mapping
 from arno.canon.ext import Json, Loss
 from arno.canon.failure import RequestError
 from arno.canon.parts import MediaKind, MediaPart
-from arno.dialects.messages.residue import (
-    Document,
-    all_text,
-    give,
-    is_native,
-    keep,
-    take,
-    take_cache,
-    write_cache,
-)
+from arno.dialects.messages.residue import give, is_native, keep, take_cache, write_cache
+from arno.dialects.residue import Document, all_text, take
 
 KINDS: dict[str, MediaKind] = {"image": MediaKind.IMAGE, "document": MediaKind.DOCUMENT}
 IMAGES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})

@@ -21,15 +21,11 @@ from arno.dialects.disclosure import foreign
 from arno.dialects.messages.blocks import inputs_of_request
 from arno.dialects.messages.residue import (
     DIALECT,
-    Document,
     give,
     is_native,
     keep,
-    merge,
     note,
-    take,
     take_cache,
-    text,
     write_cache,
 )
 from arno.dialects.messages.shape import REQUEST
@@ -49,6 +45,7 @@ from arno.dialects.messages.turns import (
     encode_messages,
     without_trailing_space,
 )
+from arno.dialects.residue import Document, merge, take, text
 from arno.dialects.shapes import check
 from arno.wire import json
 from arno.wire.errors import MalformedJSON

@@ -9,32 +9,7 @@ from arno.canon.parts import CacheHint
 from arno.dialects.residue import (
     Document,
     Keeper,
-    all_text,
-    integer,
-    items,
-    merge,
-    take,
-    text,
 )
-
-__all__ = [
-    "DIALECT",
-    "FORMAT",
-    "Document",
-    "all_text",
-    "give",
-    "integer",
-    "is_native",
-    "items",
-    "keep",
-    "merge",
-    "note",
-    "residue_of",
-    "take",
-    "take_cache",
-    "text",
-    "write_cache",
-]
 
 DIALECT = "messages"
 

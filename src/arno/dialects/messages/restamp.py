@@ -22,8 +22,8 @@ from arno.dialects.disclosure import MEMBER, disclosed
 from arno.dialects.messages.failures import error_frame
 from arno.dialects.messages.frames import STOP, document_frame, is_name
 from arno.dialects.messages.reasons import CANONICAL, canonical_reason, wire_reason
-from arno.dialects.messages.residue import Document
 from arno.dialects.messages.usage import decode_usage
+from arno.dialects.residue import Document
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 from arno.wire.frame import Frame

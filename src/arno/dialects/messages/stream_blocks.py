@@ -21,7 +21,7 @@ from arno.dialects.messages.artefacts import TAG, written_sealed, written_signat
 from arno.dialects.messages.citations import encode_citations
 from arno.dialects.messages.content import encode_part, signature_block
 from arno.dialects.messages.frames import frame
-from arno.dialects.messages.residue import Document
+from arno.dialects.residue import Document
 
 PIECES: dict[type, tuple[Slot, str, str]] = {
     TextPart: (Slot.TEXT, "text_delta", "text"),

@@ -46,8 +46,9 @@ from arno.dialects.messages.blocks import SIGNED, decode_block, is_call_of, tagg
 from arno.dialects.messages.citations import decode_citation
 from arno.dialects.messages.failures import decode_error
 from arno.dialects.messages.reasons import CANONICAL, canonical_reason
-from arno.dialects.messages.residue import DIALECT, Document, integer, items, keep, take, text
+from arno.dialects.messages.residue import DIALECT, keep
 from arno.dialects.messages.usage import decode_usage, known, merged
+from arno.dialects.residue import Document, integer, items, take, text
 from arno.dialects.streams import Ended, is_comment, without_document
 from arno.wire import json
 from arno.wire.errors import MalformedJSON

@@ -41,9 +41,10 @@ from arno.dialects.messages.answer import has_calls, head
 from arno.dialects.messages.failures import error_frame
 from arno.dialects.messages.frames import PING, STOP, document_frame, frame, is_name
 from arno.dialects.messages.reasons import wire_reason
-from arno.dialects.messages.residue import DIALECT, Document, give, is_native
+from arno.dialects.messages.residue import DIALECT, give, is_native
 from arno.dialects.messages.stream_blocks import Block, start_block
 from arno.dialects.messages.usage import UNKNOWN, encode_usage
+from arno.dialects.residue import Document
 
 NO_REASON = Failure(
     FailureKind.INVALID_ANSWER,

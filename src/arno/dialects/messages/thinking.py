@@ -21,16 +21,8 @@ from arno.canon.ext import Json, Loss
 from arno.canon.failure import RequestError
 from arno.canon.request import Reasoning, Request, Sampling, ToolChoiceMode
 from arno.dialects.disclosure import foreign
-from arno.dialects.messages.residue import (
-    DIALECT,
-    Document,
-    give,
-    integer,
-    is_native,
-    keep,
-    note,
-    take,
-)
+from arno.dialects.messages.residue import DIALECT, give, is_native, keep, note
+from arno.dialects.residue import Document, integer, take
 
 DEFAULT_MAX_TOKENS = 4096
 """The limit on an answer where a request has none and the wire must have one."""

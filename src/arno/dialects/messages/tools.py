@@ -18,15 +18,14 @@ from arno.dialects.disclosure import foreign
 from arno.dialects.messages.content import NAMES
 from arno.dialects.messages.residue import (
     DIALECT,
-    Document,
     give,
     is_native,
     keep,
     note,
-    take,
     take_cache,
     write_cache,
 )
+from arno.dialects.residue import Document, take
 
 CLIENTS_TYPES = ("bash_", "computer_", "memory_", "text_editor_")
 """How the types of the vendor's tools begin that the client runs."""

@@ -18,7 +18,8 @@ from arno.canon.parts import Executor, Part, ReasoningPart, TextPart, ToolCallPa
 from arno.canon.request import Message, Role
 from arno.dialects.messages.blocks import decode_blocks, decode_content
 from arno.dialects.messages.content import encode_parts
-from arno.dialects.messages.residue import Document, give, is_native, keep, note, take
+from arno.dialects.messages.residue import give, is_native, keep, note
+from arno.dialects.residue import Document, take
 
 ROLES: dict[str, Role] = {
     "user": Role.USER,

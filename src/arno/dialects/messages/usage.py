@@ -24,7 +24,8 @@ from decimal import Decimal
 
 from arno.canon.ext import Json
 from arno.canon.usage import Usage
-from arno.dialects.messages.residue import DIALECT, Document, integer
+from arno.dialects.messages.residue import DIALECT
+from arno.dialects.residue import Document, integer
 
 NEEDED = ("input_tokens", "output_tokens")
 UNKNOWN = "unknown"

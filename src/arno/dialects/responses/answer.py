@@ -17,17 +17,10 @@ from arno.canon.parts import Executor, Part, ToolCallPart
 from arno.canon.response import Choice, Response
 from arno.dialects.base import Headers
 from arno.dialects.failures import decode_error
+from arno.dialects.residue import Document, integer, take, text
 from arno.dialects.responses.items import BrokenCall, attach, read_item
 from arno.dialects.responses.reasons import BAD, decode_ending, encode_ending
-from arno.dialects.responses.residue import (
-    Document,
-    give,
-    integer,
-    is_native,
-    keep,
-    take,
-    text,
-)
+from arno.dialects.responses.residue import give, is_native, keep
 from arno.dialects.responses.usage import count, decode_usage, encode_usage
 from arno.dialects.responses.writing import (
     Saying,

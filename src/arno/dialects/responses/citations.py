@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from arno.canon.ext import Json
-from arno.dialects.responses.residue import DIALECT, Document
+from arno.dialects.residue import Document
+from arno.dialects.responses.residue import DIALECT
 
 OWN = "@" + DIALECT
 NEUTRAL = "url_citation"

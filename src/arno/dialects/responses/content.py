@@ -20,17 +20,9 @@ from arno.canon.parts import (
     RefusalPart,
     TextPart,
 )
+from arno.dialects.residue import Document, all_text, take
 from arno.dialects.responses.citations import decode_annotation, encode_annotation
-from arno.dialects.responses.residue import (
-    DIALECT,
-    Document,
-    all_text,
-    give,
-    is_native,
-    keep,
-    residue_of,
-    take,
-)
+from arno.dialects.responses.residue import DIALECT, give, is_native, keep, residue_of
 
 INPUT, OUTPUT = "input_text", "output_text"
 """How text is named in what goes in and in what comes out."""

@@ -23,9 +23,9 @@ from arno.canon.parts import (
     ToolCallPart,
     ToolResultPart,
 )
+from arno.dialects.residue import Document
 from arno.dialects.responses.content import OUTPUT, encode_entry
 from arno.dialects.responses.kinds import CALLS, MESSAGE, REASONING, STREAMED_CALLS
-from arno.dialects.responses.residue import Document
 from arno.dialects.responses.writing import OPAQUE, Draft, has_entry, is_text
 from arno.wire import json
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from arno.canon.ext import Json
 from arno.canon.failure import Failure
 from arno.dialects.base import Stamp
+from arno.dialects.residue import Document
 from arno.dialects.responses.answer import SKELETON, head
 from arno.dialects.responses.failures import error_of
-from arno.dialects.responses.residue import Document
 from arno.wire import json
 from arno.wire.sse import encode_comment, encode_sse
 

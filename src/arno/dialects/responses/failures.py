@@ -10,7 +10,7 @@ from __future__ import annotations
 from arno.canon.ext import Json
 from arno.canon.failure import Failure, FailureKind
 from arno.dialects.failures import client_status, facts_of
-from arno.dialects.responses.residue import Document
+from arno.dialects.residue import Document
 
 K = FailureKind
 

@@ -29,6 +29,7 @@ from arno.canon.parts import (
 )
 from arno.dialects import tags
 from arno.dialects.arguments import from_object
+from arno.dialects.residue import Document, take, text
 from arno.dialects.responses.artefacts import read_reasoning
 from arno.dialects.responses.content import decode_entry
 from arno.dialects.responses.kinds import (
@@ -42,7 +43,7 @@ from arno.dialects.responses.kinds import (
     Call,
     executor_of,
 )
-from arno.dialects.responses.residue import DIALECT, Document, keep, take, text
+from arno.dialects.responses.residue import DIALECT, keep
 from arno.dialects.tags import Tag
 from arno.wire import json
 

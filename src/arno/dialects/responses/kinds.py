@@ -11,7 +11,7 @@ import msgspec
 
 from arno.canon.ext import Json
 from arno.canon.parts import Executor
-from arno.dialects.responses.residue import text
+from arno.dialects.residue import text
 
 MESSAGE = "message"
 REASONING = "reasoning"

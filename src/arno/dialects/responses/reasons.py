@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from arno.canon.ext import Json
 from arno.canon.response import FinishReason
-from arno.dialects.responses.residue import Document, text
+from arno.dialects.residue import Document, text
 
 GOOD = frozenset({"completed", "complete"})
 INCOMPLETE = "incomplete"

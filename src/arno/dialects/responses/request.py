@@ -19,10 +19,11 @@ from arno.canon.failure import RequestError
 from arno.canon.parts import Executor, Part, TextPart, ToolResultPart
 from arno.canon.request import Message, Reasoning, Request, Role, Sampling
 from arno.dialects.bodies import ROUTING, named
+from arno.dialects.residue import Document, take
 from arno.dialects.responses.content import decode_entry
 from arno.dialects.responses.items import BrokenCall, Read, attach, kind_of, read_item
 from arno.dialects.responses.kinds import MESSAGE
-from arno.dialects.responses.residue import Document, keep, take
+from arno.dialects.responses.residue import keep
 from arno.dialects.responses.shape import REQUEST
 from arno.dialects.responses.tools import decode_choice, decode_text, decode_tools
 from arno.dialects.shapes import check

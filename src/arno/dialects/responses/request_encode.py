@@ -27,6 +27,7 @@ from arno.canon.parts import (
 )
 from arno.canon.request import Message, Reasoning, Request, Role, Sampling
 from arno.dialects.disclosure import foreign
+from arno.dialects.residue import Document
 from arno.dialects.responses.artefacts import is_own
 from arno.dialects.responses.content import INPUT, encode_entry
 from arno.dialects.responses.kinds import RESULT_OF
@@ -38,14 +39,7 @@ from arno.dialects.responses.request import (
     SAMPLING,
     SCALARS,
 )
-from arno.dialects.responses.residue import (
-    DIALECT,
-    Document,
-    give,
-    is_native,
-    note,
-    residue_of,
-)
+from arno.dialects.responses.residue import DIALECT, give, is_native, note, residue_of
 from arno.dialects.responses.tools import encode_choice, encode_text, encode_tools
 from arno.dialects.responses.writing import Draft, Saying, group, write_item
 from arno.wire import json

@@ -7,24 +7,7 @@ own `ext`. The entry's presence in a part says "this part was decoded from this 
 from __future__ import annotations
 
 from arno.canon.parts import Part
-from arno.dialects.residue import Document, Keeper, all_text, integer, items, merge, take, text
-
-__all__ = [
-    "DIALECT",
-    "Document",
-    "all_text",
-    "give",
-    "integer",
-    "is_native",
-    "item_note",
-    "items",
-    "keep",
-    "merge",
-    "note",
-    "residue_of",
-    "take",
-    "text",
-]
+from arno.dialects.residue import Keeper
 
 DIALECT = "responses"
 

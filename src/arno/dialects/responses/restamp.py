@@ -15,9 +15,9 @@ from arno.canon.events import KeepAlive, StreamError, UsageUpdate
 from arno.canon.response import Response
 from arno.canon.usage import Usage
 from arno.dialects.base import Batch, Pricer, Stamp
+from arno.dialects.residue import Document, integer, text
 from arno.dialects.responses.answer import head
 from arno.dialects.responses.events import LAST_NUMBER, event, failed_response
-from arno.dialects.responses.residue import Document, integer, text
 from arno.dialects.responses.usage import told_usage
 from arno.wire import json
 from arno.wire.sse import encode_comment, encode_sse

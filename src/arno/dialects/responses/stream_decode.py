@@ -39,6 +39,7 @@ from arno.canon.response import FinishReason
 from arno.canon.unfold import STREAMED
 from arno.dialects.base import Batch
 from arno.dialects.failures import OPERATORS, decode_error
+from arno.dialects.residue import Document, integer, text
 from arno.dialects.responses import quick
 from arno.dialects.responses.answer import failure_in, head_of, invalid, with_arguments
 from arno.dialects.responses.items import (
@@ -51,7 +52,7 @@ from arno.dialects.responses.items import (
 )
 from arno.dialects.responses.kinds import CALLS, MESSAGE, REASONING, STREAMED_CALLS
 from arno.dialects.responses.reasons import decode_ending
-from arno.dialects.responses.residue import DIALECT, Document, integer, keep, text
+from arno.dialects.responses.residue import DIALECT, keep
 from arno.dialects.responses.stream_items import Open, OpenItem
 from arno.dialects.responses.usage import decode_usage
 from arno.dialects.streams import Ended, is_comment, without_document

@@ -36,12 +36,13 @@ from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.parts import TextPart
 from arno.canon.usage import Usage
 from arno.dialects.base import Pricer, Stamp
+from arno.dialects.residue import Document
 from arno.dialects.responses.answer import SKELETON, head
 from arno.dialects.responses.citations import encode_annotation
 from arno.dialects.responses.drafts import OpenItem, OpenPart
 from arno.dialects.responses.events import HEARTBEAT, event, failed_response
 from arno.dialects.responses.reasons import encode_ending
-from arno.dialects.responses.residue import Document, give
+from arno.dialects.responses.residue import give
 from arno.dialects.responses.usage import told_usage
 from arno.dialects.responses.writing import (
     Draft,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from arno.canon.events import Slot
 from arno.canon.parts import Item
+from arno.dialects.residue import Document, text
 from arno.dialects.responses.items import Key, kind_of
-from arno.dialects.responses.residue import Document, text
 
 
 class Open:

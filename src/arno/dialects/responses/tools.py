@@ -14,7 +14,8 @@ from arno.canon.failure import RequestError
 from arno.canon.parts import Executor
 from arno.canon.request import Output, Tool, ToolChoice, ToolChoiceMode
 from arno.dialects.disclosure import foreign
-from arno.dialects.responses.residue import DIALECT, Document, give, is_native, keep, take, text
+from arno.dialects.residue import Document, take, text
+from arno.dialects.responses.residue import DIALECT, give, is_native, keep
 
 SHARED = ("function", "custom")
 """Types of tools that every dialect may have."""

@@ -17,7 +17,8 @@ from arno.canon.ext import Json, Loss
 from arno.canon.usage import Usage
 from arno.dialects.base import Pricer
 from arno.dialects.disclosure import MEMBER, disclosed
-from arno.dialects.responses.residue import DIALECT, Document, text
+from arno.dialects.residue import Document, text
+from arno.dialects.responses.residue import DIALECT
 
 INPUT_DETAILS, OUTPUT_DETAILS = "input_tokens_details", "output_tokens_details"
 

@@ -32,6 +32,7 @@ from arno.canon.parts import (
 )
 from arno.dialects import tags
 from arno.dialects.arguments import to_object
+from arno.dialects.residue import Document, text
 from arno.dialects.responses.artefacts import written
 from arno.dialects.responses.content import INPUT, OUTPUT, encode_entry
 from arno.dialects.responses.items import TEXTS
@@ -47,16 +48,7 @@ from arno.dialects.responses.kinds import (
     RESULT_OF,
     RESULTS,
 )
-from arno.dialects.responses.residue import (
-    DIALECT,
-    Document,
-    give,
-    is_native,
-    item_note,
-    note,
-    residue_of,
-    text,
-)
+from arno.dialects.responses.residue import DIALECT, give, is_native, item_note, note, residue_of
 from arno.dialects.tags import Tag
 from arno.wire import json
 
