@@ -21,8 +21,9 @@ FRAMES = {
 
 def frame_of(raw):
     decoder = SSEDecoder()
-    [frame] = [*decoder.feed(raw), *decoder.close()]
-    return frame
+    frames = list(decoder.feed(raw)) + list(decoder.close())
+    assert len(frames) == 1
+    return frames[0]
 
 
 @pytest.mark.parametrize("raw", FRAMES)
