@@ -148,3 +148,14 @@ def test_one_model_is_what_the_list_says_of_it(url):
         assert get(url, f"/v1/models/{model}").document == listed[model]
     reply = get(url, "/v1/models/no/such")
     assert (reply.status, reply.reason) == (404, "model_not_found")
+
+
+def test_the_list_is_told_as_the_callers_sdk_reads_it(url):
+    fields = {"anthropic-version": "2023-06-01"}
+    document = get(url, "/v1/models", fields).document
+    assert [row["id"] for row in document["data"]] == [HARBOUR, KIMI, "new/model", "old/model"]
+    assert document["data"][1]["display_name"] == "MoonshotAI: Kimi K2 0905"
+    assert document["data"][1]["created_at"].startswith("2025-09-04T")
+    assert (document["has_more"], document["last_id"]) == (False, "old/model")
+    document = get(url, "/v1/models", {"x-goog-api-client": "google-genai-sdk/3.6.1"}).document
+    assert "models/" + KIMI in [row["name"] for row in document["models"]]

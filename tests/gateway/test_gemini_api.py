@@ -53,10 +53,12 @@ def test_a_whole_answer_at_every_prefix(prefix):
     assert json.loads(upstream.requests[0].body)["model"] == "b-upstream"
 
 
-@pytest.mark.parametrize("model", ["a/b", "a%2Fb", "models/a/b"])
-def test_a_model_with_slashes_is_named_in_any_way(model):
+@pytest.mark.parametrize(
+    "path", ["models/a/b", "models/a%2Fb", "models/models/a/b", "a/b", "a%2Fb"]
+)
+def test_a_model_with_slashes_is_named_in_any_way(path):
     with Upstream(whole) as upstream, live(upstream) as url:
-        reply = post(url, ASK, path=f"/v1beta/models/{model}:generateContent")
+        reply = post(url, ASK, path=f"/v1beta/{path}:generateContent")
     assert (reply.status, len(upstream.requests)) == (200, 1)
 
 
@@ -81,10 +83,8 @@ def test_one_array_where_it_does_not():
 def test_a_cut_stream_ends_in_an_error(query):
     with Upstream(cut) as upstream, live(upstream) as url:
         reply = post(url, ASK, path=f"/v1beta/models/a/b:streamGenerateContent{query}")
-    if query:
-        documents = chunks_of(reply.body.replace(b"\r\n", b"\n"))
-    else:
-        documents = json.loads(reply.body)
+    events = reply.body.replace(b"\r\n", b"\n")
+    documents = chunks_of(events) if query else json.loads(reply.body)
     assert text_of(documents[:1]) == "Hel"
     assert documents[-1]["error"]["code"] == 502
     assert all("finishReason" not in str(document) for document in documents)

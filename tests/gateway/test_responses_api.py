@@ -4,6 +4,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from arno.gateway.settings import GatewaySettings
 from arno.store.memory import MemorySink
 from arno.store.sink import StoreSink
 from arno.wire import json
@@ -169,3 +170,17 @@ def test_a_cut_answer_is_not_kept(tmp_path):
         assert b"response.failed" in first.body
         answer_id = first.headers["x-generation-id"]
         assert get(url, f"{PATH}/{answer_id}").status == 404
+
+
+def test_a_conversation_that_grew_too_large_is_refused(tmp_path):
+    settings = GatewaySettings(max_body=2_000)
+    with (
+        Upstream(whole) as upstream,
+        StoreSink(tmp_path / "ledger.db", tmp_path / "journal") as sink,
+        live(upstream, sink=sink, answers=sink.answers, gateway_settings=settings) as url,
+    ):
+        first = post(url, {**ASK, "input": "a" * 1_500}, path=PATH).document
+        again = {**ASK, "input": "b" * 1_500, "previous_response_id": first["id"]}
+        reply = post(url, again, path=PATH)
+    assert (reply.status, len(upstream.requests)) == (400, 1)
+    assert "previous_response_id" in reply.document["error"]["message"]

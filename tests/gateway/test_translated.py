@@ -5,8 +5,8 @@ import pytest
 from arno.wire import json
 from tests.faults.gateways import rows_of, serving
 from tests.gateway.harness import post
-from tests.gateway.test_live import WHOLE
-from tests.gateway.upstream import Upstream
+from tests.gateway.test_live import WHOLE, delta
+from tests.gateway.upstream import STREAM, Upstream
 
 KEY = {"UPSTREAM_KEY": "sk-upstream-0123456789abcdef"}
 ASK = {"model": "m", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 50}
@@ -226,3 +226,41 @@ def test_an_operators_own_chat_host_reads_an_effort_and_not_the_contracts_object
     assert sent(up)["reasoning_effort"] == "low"
     assert "reasoning" not in sent(up)
     assert reply.headers["x-arno-loss"] == "reasoning=approximated"
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/messages", "/v1/responses"])
+def test_what_only_began_still_may_be_anothers_answer(tmp_path, path):
+    """An opened block that says nothing is no output: the next one is asked (R28)."""
+    start = {"type": "message_start", "message": {**MESSAGE, "content": [], "stop_reason": None}}
+    block = {
+        "type": "content_block_start",
+        "index": 0,
+        "content_block": {"type": "text", "text": ""},
+    }
+    error = {"type": "error", "error": {"type": "overloaded_error", "message": "busy"}}
+
+    def begin(peer):
+        peer.send(STREAM)
+        for event in (start, block, error):
+            peer.chunk(b"event: %b\ndata: %b\n\n" % (event["type"].encode(), json.dumps(event)))
+        peer.end()
+
+    def answer(peer):
+        peer.send(STREAM)
+        for piece in (delta("Hello"), delta("", "stop"), b"data: [DONE]\n\n"):
+            peer.chunk(piece)
+        peer.end()
+
+    asked = {**ASK, "stream": True, "input": "Hi"}
+    if path.endswith("responses"):
+        asked = {"model": "m", "input": "Hi", "stream": True}
+    with (
+        Upstream(begin) as one,
+        Upstream(answer) as two,
+        world(tmp_path, one=(one, "messages"), two=(two, "chat")) as (url, sink),
+    ):
+        reply = post(url, asked, path=path)
+        [record] = rows_of(sink)
+    assert (reply.status, reply.headers["x-provider-name"]) == (200, "Two")
+    assert b"Hello" in reply.body
+    assert [exchange.state for exchange in record.exchanges] == ["error", "success"]

@@ -157,7 +157,9 @@ def tables(alpha, beta, contract):
 
 
 @contextmanager
-def live(alpha, beta=None, *, contract=False, sink=None, settings=DEFAULTS, **more):
+def live(
+    alpha, beta=None, *, contract=False, sink=None, settings=DEFAULTS, gateway_settings=None, **more
+):
     """The URL of a gateway before one upstream, or before two that are tried in order.
 
     settings: of the engine.
@@ -175,6 +177,7 @@ def live(alpha, beta=None, *, contract=False, sink=None, settings=DEFAULTS, **mo
         upstream_key=lambda slug: SECRET,
         settings=settings,
     )
-    app = gateway_app(engine, catalogue=catalogue, sink=sink, closers=[pool.aclose], **more)
+    more = {"settings": gateway_settings, "closers": [pool.aclose], **more}
+    app = gateway_app(engine, catalogue=catalogue, sink=sink, **more)
     with running_gateway(app) as url:
         yield url

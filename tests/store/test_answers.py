@@ -9,7 +9,12 @@ from arno.store.sink import StoreSink
 
 DAY_MS = 86_400_000
 ANSWER = KeptAnswer(
-    id="gen-1", key_id="a", created_at_ms=40 * DAY_MS, items=b'["\xc3\xa9"]', document=b"{}"
+    id="gen-1",
+    key_id="a",
+    told_id="up-1",
+    created_at_ms=40 * DAY_MS,
+    items=b'["\xc3\xa9"]',
+    document=b"{}",
 )
 
 
@@ -46,3 +51,15 @@ def test_old_answers_go_when_new_ones_come(sink, days, found):
     later = ANSWER.created_at_ms + days * DAY_MS
     answers.keep(msgspec.structs.replace(ANSWER, id="gen-2", created_at_ms=later))
     assert (answers.find("gen-1", "a") is not None) is found
+
+
+def test_an_answer_is_found_under_the_id_that_was_told_too(sink):
+    """Recordings repeat their ids, and so may upstreams: ours names one, theirs the newest."""
+    sink.answers.keep(ANSWER)
+    later = msgspec.structs.replace(ANSWER, id="gen-2", created_at_ms=ANSWER.created_at_ms + 1)
+    sink.answers.keep(later)
+    assert sink.answers.find("up-1", "a") == later
+    assert sink.answers.find("gen-1", "a") == ANSWER
+    assert sink.answers.find("up-1", "b") is None
+    assert sink.answers.drop("up-1", "a") is True
+    assert sink.answers.find("gen-1", "a") is None

@@ -33,7 +33,7 @@ from arno.canon.events import (
 )
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.fold import REPLACED
-from arno.canon.parts import ReasoningPart
+from arno.canon.parts import Part, ReasoningPart, RefusalPart, TextPart
 from arno.canon.response import FinishReason
 from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
@@ -244,7 +244,7 @@ class Exchange:
             if self.secret is not None:
                 batch = self._masked(batch)
             if batch.plain:
-                alive = True
+                alive = self.seen.output = True
             else:
                 for event in batch.events:
                     alive = self._note(event) or alive
@@ -287,12 +287,14 @@ class Exchange:
         return not isinstance(event, KeepAlive)
 
     def _note_part(self, event: PartStart) -> None:
-        self.seen.output = True
+        if not self.seen.output:
+            self.seen.output = not _is_empty(event.part)
         self._keep_artefact(event.part.signature)
         if isinstance(event.part, ReasoningPart):
             self._keep_artefact(event.part.sealed)
 
     def _note_delta(self, event: PartDelta) -> None:
+        self.seen.output = True
         if event.slot in REPLACED:
             self._keep_artefact(event.value)
 
@@ -313,7 +315,11 @@ class Exchange:
         self.seen.complete = True
 
     def _note_error(self, event: StreamError) -> None:
-        self.seen.failure = event.failure
+        failure = event.failure
+        if failure.stage is Stage.MID_STREAM and not self.seen.output:
+            # Something had begun and said nothing: another one may still answer.
+            failure = msgspec.structs.replace(failure, stage=self._stage)
+        self.seen.failure = failure
 
     def _keep_artefact(self, artefact: str | None) -> None:
         """Its origin must be known when the client sends it back (R18)."""
@@ -389,6 +395,13 @@ _NOTES: dict[type, Callable[[Exchange, Any], None]] = {
 }
 """Event to what keeps it; a table of functions, since bound methods would keep every exchange in
 a cycle."""
+
+
+def _is_empty(part: Part) -> bool:
+    """True for a part of which only the beginning is there: no output yet (architecture 4.5)."""
+    if isinstance(part, TextPart | RefusalPart):
+        return not part.text
+    return isinstance(part, ReasoningPart) and not (part.text or part.sealed or part.signature)
 
 
 def _is_stream(headers: Headers, media_type: str) -> bool:

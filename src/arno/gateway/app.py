@@ -6,7 +6,10 @@ stands between the server and the hot path.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
 
 from arno.dialects import CLIENTS
 from arno.engine.prices import price_table
@@ -152,10 +155,12 @@ class GatewayApp(Service):
     def _logged_path(self, path: str) -> str:
         """The path of a request that failed, without a client key that was put there by mistake."""
         known = self.gateway.keys.key_id
-        parts = [MARK if known(part.encode(errors="replace")) else part for part in path.split("/")]
-        return "/".join(parts)
+        parts = re.split(r"([/:])", path)
+        return "".join(MARK if known(part.encode(errors="replace")) else part for part in parts)
 
     def _log(self, request: Inbound, facts: Facts, elapsed_ns: int) -> None:
+        if facts.model is not None and facts.status >= 400:
+            facts = msgspec.structs.replace(facts, model=self._logged_path(facts.model))
         self.gateway.log.request(
             wall_ns=self.gateway.clock.wall_ns(),
             key_id=request.key_id,

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import urlencode
 
 from arno.canon.ext import Json
+from arno.gateway import gemini_api
 from arno.gateway.asgi import Inbound, Reply, parameters
 from arno.gateway.core import Gateway
 from arno.gateway.errors import Refusal
@@ -26,6 +27,31 @@ MAX_LIMIT = 1000
 _DIGITS = 9
 
 Query = dict[str, list[str]]
+
+
+async def listed(gateway: Gateway, request: Inbound) -> Reply:
+    """All models, in the shape that the caller's SDK gives itself away to read."""
+    if b"x-goog-api-client" in request.headers:
+        return await gemini_api.models(gateway, request)
+    if b"anthropic-version" in request.headers:
+        return Reply(200, _as_messages_clients_list(gateway))
+    return await models(gateway, request)
+
+
+def _as_messages_clients_list(gateway: Gateway) -> dict[str, Json]:
+    """One page that holds them all."""
+    rows = sorted(gateway.catalogue.models.values(), key=lambda row: (-row.created, row.id))
+    data = [
+        {
+            "type": "model",
+            "id": row.id,
+            "display_name": row.name,
+            "created_at": timestamp(row.created * 1_000_000_000),
+        }
+        for row in rows
+    ]
+    ends = {"first_id": rows[0].id if rows else None, "last_id": rows[-1].id if rows else None}
+    return {"data": data, "has_more": False, **ends}
 
 
 async def models(gateway: Gateway, request: Inbound) -> Reply:

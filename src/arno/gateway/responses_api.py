@@ -101,7 +101,11 @@ async def _prepare(gateway: Gateway, request: Inbound, body: bytes) -> tuple[byt
     members["store"] = False
     members["include"] = _with_sealed(_value(members, "include"))
     wrap = AsgiDownstream if store is False else partial(KeepingDownstream, gateway, request, items)
-    return json.dumps(members), wrap
+    whole = json.dumps(members)
+    if len(whole) > gateway.settings.max_body:
+        text = f"the conversation up to here is larger than {gateway.settings.max_body} bytes"
+        raise RequestError(text, "previous_response_id")
+    return whole, wrap
 
 
 def _check_stateless(previous: Json, store: Json) -> None:
@@ -164,6 +168,7 @@ class KeepingDownstream(AsgiDownstream):
         super().__init__(send, own, on_end)
         self._gateway = gateway
         self._key_id = request.key_id or ""
+        self._id = dict(own)[b"x-generation-id"].decode()
         self._items = items
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
@@ -187,8 +192,9 @@ class KeepingDownstream(AsgiDownstream):
             return
         wall_ns = self._gateway.clock.wall_ns()
         answer = KeptAnswer(
-            id=str(document["id"]),
+            id=self._id,
             key_id=self._key_id,
+            told_id=str(document["id"]),
             created_at_ms=wall_ns // 1_000_000,
             items=json.dumps([*self._items, *document.get("output", ())]),
             document=json.dumps(document),

@@ -70,7 +70,7 @@ def _answering(answer: Answer) -> Handler:
 
 _OPERATIONS: tuple[tuple[str, str, str, Handler], ...] = (
     ("chat.completions", "POST", "/chat/completions", inference.complete),
-    ("models", "GET", "/models", _answering(catalogue_api.models)),
+    ("models", "GET", "/models", _answering(catalogue_api.listed)),
     (
         "models.endpoints",
         "GET",
@@ -153,6 +153,20 @@ ROUTES: tuple[Route, ...] = (
         for name, verb, line, handler in _GEMINI
     ),
     *(
+        # Some clients put a model whose id holds a slash there as it is.
+        Route(
+            name,
+            "POST",
+            f"{prefix}/{{model*}}:{verb}",
+            handler,
+            dialect="gemini",
+            line=line,
+            keys=gemini_api.keys_in_query,
+        )
+        for prefix in GEMINI_ALONE
+        for name, verb, line, handler in _GEMINI
+    ),
+    *(
         Route(
             "gemini.models",
             "GET",
@@ -208,7 +222,8 @@ class Table:
         for route in routes:
             self._methods(route)[route.method] = route
         # The most particular end first: a model's own path ends in nothing.
-        self._between = dict(sorted(self._between.items(), key=lambda item: -len(item[0][1])))
+        order = sorted(self._between.items(), key=lambda item: [-len(end) for end in item[0][::-1]])
+        self._between = dict(order)
 
     def _methods(self, route: Route) -> dict[str, Route]:
         if "{" not in route.path:

@@ -98,12 +98,14 @@ class Sink(Protocol):
 class KeptAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """An answer that a later request may name as its previous one.
 
-    id: the generation's; items: the conversation up to and including it, document: the answer, both
+    id: the generation's, ours and unique; told_id: the one in the answer, which is another one's
+    where bytes pass as they came, and may repeat; items: the conversation up to and including it, document: the answer, both
     JSON text.
     """
 
     id: str
     key_id: str
+    told_id: str
     created_at_ms: int
     items: bytes
     document: bytes
@@ -116,7 +118,9 @@ class Answers(Protocol):
         """Keep one; on return others can read it. Raises StoreUnavailable."""
 
     def find(self, answer_id: str, key_id: str) -> KeptAnswer | None:
-        """The answer with this id within a key. Raises StoreUnavailable."""
+        """The answer with this id of ours, or else the newest that was told under it, within a
+        key. Raises StoreUnavailable.
+        """
 
     def drop(self, answer_id: str, key_id: str) -> bool:
         """Forget one; False if there was none. Raises StoreUnavailable."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy import ColumnElement, Connection, Engine, delete, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from arno.ledger.ports import KeptAnswer, StoreUnavailable
@@ -34,6 +34,7 @@ class StoredAnswers:
         row = {
             "id": answer.id,
             "key_id": answer.key_id,
+            "told_id": answer.told_id,
             "created_at_ms": answer.created_at_ms,
             "items": answer.items.decode(),
             "document": answer.document.decode(),
@@ -44,8 +45,15 @@ class StoredAnswers:
             connection.execute(INSERTS[connection.dialect.name](ANSWER), row)
 
     def find(self, answer_id: str, key_id: str) -> KeptAnswer | None:
-        """The answer with this id within a key. Raises StoreUnavailable."""
-        query = select(ANSWER).where(ANSWER.c.id == answer_id, ANSWER.c.key_id == key_id)
+        """The answer with this id of ours, or else the newest that was told under it, within a
+        key. Raises StoreUnavailable.
+        """
+        query = (
+            select(ANSWER)
+            .where(*_named(answer_id, key_id))
+            .order_by((ANSWER.c.id == answer_id).desc(), ANSWER.c.created_at_ms.desc())
+            .limit(1)
+        )
         with snapshot(self._engine) as connection:
             row = connection.execute(query).mappings().first()
         if row is None:
@@ -53,16 +61,25 @@ class StoredAnswers:
         return KeptAnswer(
             id=row["id"],
             key_id=row["key_id"],
+            told_id=row["told_id"],
             created_at_ms=row["created_at_ms"],
             items=row["items"].encode(),
             document=row["document"].encode(),
         )
 
     def drop(self, answer_id: str, key_id: str) -> bool:
-        """Forget one; False if there was none. Raises StoreUnavailable."""
-        named = delete(ANSWER).where(ANSWER.c.id == answer_id, ANSWER.c.key_id == key_id)
+        """Forget all under this id; False if there was none. Raises StoreUnavailable."""
         with writing(self._engine) as connection:
+            named = delete(ANSWER).where(*_named(answer_id, key_id))
             return connection.execute(named).rowcount > 0
+
+
+def _named(answer_id: str, key_id: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """What holds for the rows of an id within a key."""
+    return (
+        ANSWER.c.key_id == key_id,
+        or_(ANSWER.c.id == answer_id, ANSWER.c.told_id == answer_id),
+    )
 
 
 @contextmanager

@@ -103,10 +103,12 @@ ANSWER = Table(
     METADATA,
     Column("id", String, primary_key=True),
     Column("key_id", String, nullable=False),
+    Column("told_id", String, nullable=False),
     Column("created_at_ms", BigInteger, nullable=False),
     Column("items", Text, nullable=False),
     Column("document", Text, nullable=False),
     Index("answer_by_time", "created_at_ms"),
+    Index("answer_by_told_id", "key_id", "told_id"),
 )
 """Answers that a later request may name as its previous one: the whole conversation up to it as
 JSON items, and the answer itself. Kept only where the operator has switched it on."""

@@ -15,11 +15,13 @@ def upgrade() -> None:
         "answer",
         sa.Column("id", sa.String, primary_key=True),
         sa.Column("key_id", sa.String, nullable=False),
+        sa.Column("told_id", sa.String, nullable=False),
         sa.Column("created_at_ms", sa.BigInteger, nullable=False),
         sa.Column("items", sa.Text, nullable=False),
         sa.Column("document", sa.Text, nullable=False),
     )
     op.create_index("answer_by_time", "answer", ["created_at_ms"])
+    op.create_index("answer_by_told_id", "answer", ["key_id", "told_id"])
     op.create_table(
         "artefact",
         sa.Column("digest", sa.String, primary_key=True),
