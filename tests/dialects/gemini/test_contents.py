@@ -101,6 +101,35 @@ def test_made_ids_are_taken_away_and_results_stand_in_the_order_of_their_calls()
     assert contents[2]["parts"] == [result("f", {"output": "1"}), result("f", {"output": "2"})]
 
 
+@pytest.mark.parametrize(
+    ("calls", "results", "answered"),
+    [
+        (["a:1", None], [None, "a:1"], ["call_gemini_0", "a:1"]),
+        (["a:1", None], ["a:1", None], ["a:1", "call_gemini_0"]),
+        (["a", "b"], [None, None], ["a", "b"]),
+        (["a", "b"], [None, "a"], ["b", "a"]),
+        (["a"], ["a", None, None], ["a", "call_gemini_0", "call_gemini_1"]),
+    ],
+)
+def test_a_result_without_an_id_is_of_no_call_that_another_result_names(calls, results, answered):
+    def named(id_):
+        return {} if id_ is None else {"id": id_}
+
+    request = asked(
+        user("q"),
+        turn("model", *(call("f", args={}, **named(each)) for each in calls)),
+        turn(
+            "user",
+            *(
+                {"functionResponse": {"name": "f", "response": {"r": 1}, **named(each)}}
+                for each in results
+            ),
+        ),
+    )
+    told = [m.parts[0] for m in request.messages if m.role is Role.TOOL]
+    assert [part.call_id for part in told if isinstance(part, ToolResultPart)] == answered
+
+
 def test_calls_without_ids_pair_with_results_by_name_and_order():
     value = asked(
         user("go"),

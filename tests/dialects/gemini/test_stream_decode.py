@@ -203,3 +203,15 @@ def test_citations_come_once_however_often_they_are_told():
             "url_citation": {"url": "https://a.test", "start_index": 0, "end_index": 1},
         },
     )
+
+
+def test_counts_that_only_the_quick_way_could_read_count_nothing():
+    digits = b"1" * 6000
+    odd = body_of(more(B)).replace(
+        b'"responseId"', b'"usageMetadata":{"promptTokenCount":3,"x":' + digits + b'},"responseId"'
+    )
+    plain = odd.replace(digits, b"1")
+    assert failure_of(decode(body_of(more(A)) + odd)).kind is FailureKind.TRUNCATED
+    cut = decode(body_of(more(A)) + plain)
+    assert failure_of(cut).kind is FailureKind.TRUNCATED
+    assert any(isinstance(event, UsageUpdate) for event in cut)

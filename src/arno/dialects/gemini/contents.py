@@ -50,7 +50,7 @@ def decode_contents(contents: Json) -> tuple[Message, ...]:
     """The conversation. Raises RequestError naming the turn."""
     if not isinstance(contents, list) or not contents:
         raise RequestError("contents must be a non-empty array", "contents")
-    ids = HistoryIds()
+    ids = HistoryIds(_named(contents))
     messages: list[Message] = []
     numbered = list(enumerate(contents))
     for _, group in groupby(numbered, key=lambda each: _speaker(each[1])):
@@ -61,6 +61,18 @@ def decode_contents(contents: Json) -> tuple[Message, ...]:
             for number, content in turns:
                 messages += _decode_content(content, number, ids)
     return tuple(messages)
+
+
+def _named(contents: list[Json]) -> frozenset[str]:
+    """The ids that results of tools name."""
+    results = (
+        part.get("functionResponse") or part.get("function_response")
+        for content in contents
+        for part in _wire_parts(content)
+        if isinstance(part, Mapping)
+    )
+    ids = (result.get("id") for result in results if isinstance(result, Mapping))
+    return frozenset(each for each in ids if isinstance(each, str))
 
 
 def _speaker(content: Json) -> Json:

@@ -10,6 +10,7 @@ holds no answers' ids, of the place in the whole conversation, which does not ch
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Container
 from typing import Protocol
 
 PREFIX = "call_gemini_"
@@ -77,12 +78,16 @@ class AnswerIds:
 
 
 class HistoryIds:
-    """Ids for the calls and results of a conversation, in their order."""
+    """Ids for the calls and results of a conversation, in their order.
 
-    __slots__ = ("_made", "_waiting")
+    named: the ids that results name; no other result is taken for theirs.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_made", "_named", "_waiting")
+
+    def __init__(self, named: Container[str] = ()) -> None:
         self._made = 0
+        self._named = named
         self._waiting: list[tuple[str, str]] = []
 
     def call(self, name: str, arguments: str) -> str:
@@ -101,9 +106,16 @@ class HistoryIds:
         self._waiting = [waiting for waiting in self._waiting if waiting[0] != call_id]
 
     def result(self, name: str) -> str:
-        """The id for a result that has none: that of the first call of its name without one."""
-        for place, (call_id, called) in enumerate(self._waiting):
-            if called == name:
-                del self._waiting[place]
-                return call_id
-        return self.call(name, "")
+        """The id for a result that has none: that of the first call of its name without one.
+
+        Some clients keep the ids of calls and give their results none, so next comes the first call
+        of its name whose id no result names.
+        """
+        mine = [each for each in self._waiting if each[1] == name and each[0] not in self._named]
+        bare = (each for each in mine if is_made(each[0]))
+        found = next(bare, next(iter(mine), None))
+        if found is None:
+            self._made += 1
+            return f"{PREFIX}{self._made - 1}"
+        self._waiting.remove(found)
+        return found[0]

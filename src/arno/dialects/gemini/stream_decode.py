@@ -227,7 +227,10 @@ class GeminiStreamDecoder:
     def _late_usage(self) -> Iterator[Event]:
         """The counts of quick chunks, which nobody has read yet."""
         unread, self._unread = self._unread, b""
-        wire = json.loads(unread) if unread else None
+        try:
+            wire = json.loads(unread) if unread else None
+        except MalformedJSON:
+            return  # the quick way takes numbers that no counter has; they count nothing
         if isinstance(wire, Mapping):
             yield from self._update(wire)
 
