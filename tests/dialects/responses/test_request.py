@@ -153,10 +153,12 @@ def test_a_custom_call_has_a_custom_result() -> None:
 
 
 def test_long_ids_of_calls_are_shortened_alike() -> None:
-    """R15: call and result still fit together."""
+    """R15: call and result still fit together; the client is told of the other name."""
     result = Message(Role.TOOL, (ToolResultPart(call_id=LONG_ID),))
     request = asked(ToolCallPart(call_id=LONG_ID, name="f", arguments="{}"))
-    document, _ = encode(Request(model="m", messages=(*request.messages, result)))
+    document, losses = encode(Request(model="m", messages=(*request.messages, result)))
+    assert losses == [("/messages/1/parts/0/call_id", "renamed")]
+    assert encode(asked(ToolCallPart(call_id="weather:0", name="f", arguments="{}")))[1] == []
     ids = {item["call_id"] for item in document["input"] if "call_id" in item}
     assert len(ids) == 1
     assert len(ids.pop()) <= 64

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from arno.canon.ext import Json, Loss
-from arno.canon.ids import IdRule, to_wire
+from arno.canon.ids import IdRule, is_reversible, to_wire
 from arno.canon.parts import (
     Executor,
     Item,
@@ -332,8 +332,12 @@ def _write_asked(
     part: ToolCallPart, draft: Draft, document: Document, saying: Saying
 ) -> list[Loss]:
     call = CALLS[draft.kind]
+    losses: list[Loss] = []
     if not item_note(part, "made"):
         document["call_id"] = part.call_id if saying.to_client else to_wire(part.call_id, CALL_IDS)
+        if not saying.to_client and not is_reversible(part.call_id, CALL_IDS):
+            why = "an id that is too long for the wire is replaced by its digest"
+            losses.append(Loss(f"{saying.path}/call_id", "renamed", why))
     if not call.name:
         document["name"] = part.name
     if part.namespace is not None and draft.kind in ASKED:
@@ -341,8 +345,8 @@ def _write_asked(
     if call.is_text:
         if part.arguments or call.arguments not in document:
             document[call.arguments] = part.arguments
-        return []
-    return _write_object(part, call.arguments, document, saying)
+        return losses
+    return losses + _write_object(part, call.arguments, document, saying)
 
 
 def _write_object(
