@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from arno.canon.failure import Failure, FailureKind, Previous, Stage
+from arno.canon.response import Response
 from arno.dialects.responses.events import failed_response
 from arno.dialects.responses.failures import encode_refusal
 from arno.wire import json
@@ -78,11 +79,21 @@ def test_a_failure_inside_a_good_status_is_one():
         {"object": "response", "status": "failed", "output": []},
         {"object": "response", "status": "completed"},
         {"object": "response", "status": "completed", "output": [{"type": "function_call"}]},
+        {"object": "response", "status": "queued", "output": []},
+        {"object": "response", "status": "in_progress", "output": [], "background": False},
         [],
     ):
         assert isinstance(RESPONSES.decode_response(json.dumps(document)), Failure)
     for body in (b"", b"<html>"):
         assert isinstance(RESPONSES.decode_response(body), Failure)
+
+
+def test_an_answer_in_the_background_is_one_without_a_reason() -> None:
+    """The control: it was asked for, and says so."""
+    document = {"object": "response", "status": "queued", "output": [], "background": True}
+    answer = RESPONSES.decode_response(json.dumps(document))
+    assert isinstance(answer, Response)
+    assert answer.choices[0].reason is None
 
 
 def test_a_refusal_of_the_gateway_has_the_same_shape() -> None:

@@ -1,8 +1,8 @@
 """Whole answers of this dialect, both directions: response objects.
 
 A body with a good status may still tell of a failure: an error member, the status failed or
-cancelled, no output. None of these is decoded as a success. An answer that is still made in the
-background is one without a reason for its end.
+cancelled, no output. None of these is decoded as a success, nor is an answer that goes on. One
+that was asked for in the background says so: it is an answer without a reason for its end.
 """
 
 from __future__ import annotations
@@ -84,6 +84,8 @@ def decode_document(document: Mapping[str, Json], headers: Headers = ()) -> Resp
     except BrokenCall as error:
         return invalid(f"the answer holds a tool call that cannot be read: {error}")
     reason, native = decode_ending(document, has_calls=asks(parts))
+    if reason is None and document.get("background") is not True:
+        return invalid("upstream answered with an answer that goes on")
     known, ext = head_of(document)
     choice = Choice(parts=parts, reason=reason, native_reason=native)
     usage = decode_usage(document.get("usage"))
