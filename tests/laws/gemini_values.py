@@ -194,10 +194,12 @@ results = st.one_of(
 
 @st.composite
 def conversations(draw: st.DrawFn) -> tuple[Message, ...]:
-    """A system prompt, then turns; no two of the model's in a row, which would be one."""
+    """A system prompt, then turns; no two of the model's in a row, which would be one; results
+    first, as they are written (R16)."""
     messages = draw(st.lists(systems, max_size=1))
     for _ in range(draw(st.integers(1, 2))):
-        messages += draw(st.lists(st.one_of(users, results), min_size=1, max_size=3))
+        said = draw(st.lists(st.one_of(users, results), min_size=1, max_size=3))
+        messages += sorted(said, key=lambda message: message.role is not Role.TOOL)
         messages += draw(st.lists(assistants, max_size=1))
     return tuple(messages)
 

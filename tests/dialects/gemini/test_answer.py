@@ -285,3 +285,11 @@ def test_an_answer_of_another_dialect_has_what_clients_look_for():
         "createTime": "2023-11-14T22:13:20Z",
         "responseId": "a1",
     }
+
+
+@pytest.mark.parametrize("call", [{"args": {}}, {"name": "", "args": {}}, {"name": 7}, 7])
+def test_a_call_that_names_no_tool_is_a_failure(call):
+    told = GEMINI.decode_response(json.dumps(answered({"functionCall": call})))
+    assert isinstance(told, Failure)
+    assert told.kind is FailureKind.INVALID_ANSWER
+    assert parts_of(answered({"functionCall": {"name": "f"}}))

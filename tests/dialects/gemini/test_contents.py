@@ -447,3 +447,35 @@ def test_history_of_a_refusal_is_text_and_cache_marks_are_told():
         "/messages/0/parts/0/cache": "dropped",
         "/messages/1/parts/0": "approximated",
     }
+
+
+def test_results_stand_before_what_was_said_since_their_calls():
+    calls = tuple(ToolCallPart(call_id=each, name="f", arguments="{}") for each in "ab")
+    results = [ToolResultPart(call_id=each, parts=(TextPart(text=each),)) for each in "abc"]
+    request = messages(
+        (Role.USER, (HI,)),
+        (Role.ASSISTANT, calls),
+        (Role.TOOL, (results[0],)),
+        (Role.USER, (TextPart(text="mid"),)),
+        (Role.TOOL, (results[1],)),
+        (Role.TOOL, (results[2],)),
+        (Role.ASSISTANT, (HI,)),
+        (Role.USER, (TextPart(text="end"),)),
+    )
+    document, _ = written(request)
+    said = [
+        part["text"] if "text" in part else part["functionResponse"]["response"]["output"]
+        for content in document["contents"]
+        for part in content["parts"]
+        if "functionCall" not in part
+    ]
+    assert said == ["hi", "a", "b", "mid", "c", "hi", "end"]
+    assert [len(content["parts"]) for content in document["contents"]] == [1, 2, 2, 1, 1, 1, 1]
+
+
+def test_a_turn_of_which_nothing_is_left_is_told():
+    request = messages((Role.USER, (HI,)), (Role.ASSISTANT, ()), (Role.USER, ()))
+    document, losses = written(request)
+    assert len(document["contents"]) == 1
+    assert losses == {"/messages/1": "dropped", "/messages/2": "dropped"}
+    assert written(messages((Role.USER, (HI,))))[1] == {}

@@ -215,3 +215,12 @@ def test_counts_that_only_the_quick_way_could_read_count_nothing():
     cut = decode(body_of(more(A)) + plain)
     assert failure_of(cut).kind is FailureKind.TRUNCATED
     assert any(isinstance(event, UsageUpdate) for event in cut)
+
+
+@pytest.mark.parametrize("call", [{"args": {}}, {"name": "", "args": {}}, {"name": 7}, 7])
+@pytest.mark.parametrize("member", ["functionCall", "function_call"])
+def test_a_call_that_names_no_tool_is_a_failure(member, call):
+    failure = failure_of(decode(body_of(more(A), answered({member: call}))))
+    assert (failure.kind, failure.stage) == (FailureKind.INVALID_ANSWER, Stage.MID_STREAM)
+    good = folded(decode(body_of(more(A), answered({member: {"name": "f"}}))))
+    assert good.choices[0].reason is FinishReason.TOOL_CALLS

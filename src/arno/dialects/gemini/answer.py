@@ -25,7 +25,7 @@ from arno.dialects.gemini.failures import decode_error
 from arno.dialects.gemini.ids import AnswerIds
 from arno.dialects.gemini.merging import Merged, is_plain_thought, split
 from arno.dialects.gemini.part_encode import Told, encode_part
-from arno.dialects.gemini.parts import decode_part
+from arno.dialects.gemini.parts import decode_part, is_unreadable_call
 from arno.dialects.gemini.reasons import canonical_reason, wire_reason
 from arno.dialects.gemini.residue import give, is_native, keep, note
 from arno.dialects.gemini.usage import decode_usage, encode_usage
@@ -36,6 +36,8 @@ from arno.wire.errors import MalformedJSON
 FEEDBACK = "promptFeedback"
 BLOCKED = "@blocked"
 """The note of a choice that stands for a refused prompt."""
+
+UNREADABLE = "candidate {} holds a tool call that cannot be read"
 
 _APART = tags.write64(tags.Tag())
 """A proof that proves nothing: it tells a thought from the one before it."""
@@ -142,6 +144,8 @@ def _decode_candidate(candidate: Json, position: int, response_id: str | None) -
     wire = content.get("parts") if isinstance(content, Mapping) else None
     ids = AnswerIds(response_id, number)
     pieces = [decode_part(part, ids) for part in (wire if isinstance(wire, list) else ())]
+    if any(map(is_unreadable_call, pieces)):
+        return invalid(UNREADABLE.format(number))
     word = text(candidate.get("finishReason"))
     calls = has_calls(pieces)
     reason = None if word is None else canonical_reason(word, has_calls=calls)

@@ -1,9 +1,9 @@
 """The conversation of a request: `contents` and `systemInstruction`, encoded.
 
 System prompts at the start are the system instruction; a later one stands where it is as the user's
-words, since the wire has no other place. Results of tools that follow each other are one turn
-(R16). What the upstream is known to refuse is kept from it: turns without parts, and calls of
-newer models without any signature (`signatures.UNSIGNED`).
+words, since the wire has no other place. The results of one turn's calls are one turn, before what
+else was said since (R16). What the upstream is known to refuse is kept from it: turns without
+parts, and calls of newer models without any signature (`signatures.UNSIGNED`).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Conversation:
             len(messages),
         )
         self._encode_system(messages[:first])
-        for group in _turns(messages[first:]):
+        for group in _turns(_gathered(messages[first:])):
             self._encode_turn(group)
         if not self.contents:
             raise RequestError("a request needs a message besides system prompts", "/messages")
@@ -110,12 +110,19 @@ class Conversation:
         if order is not None and len(order) == len(parts):
             parts = [parts[order.index(place)] for place in range(len(parts))]
         if not parts and not native:
+            self._lose_empty(group)
             return
         if not native:
             content["role"] = MODEL if message.role is Role.ASSISTANT else USER
         if parts or not native:
             content["parts"] = parts
         self.contents.append(content)
+
+    def _lose_empty(self, group: Sequence[_Numbered]) -> None:
+        """Tell that messages without parts are left out; of others their parts were told."""
+        for each in group:
+            if not each.message.parts:
+                self._told(each).lose("dropped", "a turn that holds nothing is no turn here")
 
     def _ordered(self, group: Sequence[_Numbered]) -> Sequence[_Numbered]:
         """Results whose calls have no ids on the wire stand in the order of their calls."""
@@ -185,6 +192,30 @@ def _is_unchanged(message: Message) -> bool:
 def _was_bare(part: ToolResultPart) -> bool:
     """True for a result that named no call, though the call had an id."""
     return bool(note(part.ext, ".id") == "made")
+
+
+def _gathered(messages: Sequence[_Numbered]) -> list[_Numbered]:
+    """Results of tools before whatever else was said since their calls (R16).
+
+    Only of other dialects: this one's messages stand as they stood.
+    """
+    told: list[_Numbered] = []
+    place = 0
+    calls: set[str] = set()
+    for each in messages:
+        message = each.message
+        if message.role is Role.ASSISTANT:
+            if place != len(told):
+                calls = set()
+            calls |= {part.call_id for part in message.parts if isinstance(part, ToolCallPart)}
+            told.append(each)
+            place = len(told)
+        elif not is_native(message.ext) and _result_id(message) in calls:
+            told.insert(place, each)
+            place += 1
+        else:
+            told.append(each)
+    return told
 
 
 def _turns(messages: Sequence[_Numbered]) -> list[list[_Numbered]]:

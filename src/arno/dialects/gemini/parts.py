@@ -79,6 +79,15 @@ def decode_part(wire: Json, ids: Ids) -> Part:
     return OpaquePart(dialect=DIALECT, document=dict(wire)) if part is None else part
 
 
+def is_unreadable_call(part: Part) -> bool:
+    """True for a call of a client's tool that names no tool: nobody could run it."""
+    if isinstance(part, ToolCallPart):
+        return part.executor is Executor.CLIENT and not part.name
+    if not isinstance(part, OpaquePart) or not isinstance(part.document, Mapping):
+        return False
+    return not part.document.keys().isdisjoint(("functionCall", "function_call"))
+
+
 def _decode_text(value: Json, found: _Found) -> Part | None:
     if not isinstance(value, str):
         return None

@@ -15,6 +15,7 @@ from arno.canon.events import (
     Event,
     Opaque,
     PartDelta,
+    PartStart,
     ResponseEnd,
     ResponseStart,
     StreamError,
@@ -29,6 +30,7 @@ from arno.dialects.gemini import documents, quick
 from arno.dialects.gemini.answer import (
     BLOCKED,
     FEEDBACK,
+    UNREADABLE,
     block_reason,
     broken,
     created_of,
@@ -36,6 +38,7 @@ from arno.dialects.gemini.answer import (
 )
 from arno.dialects.gemini.failures import decode_error
 from arno.dialects.gemini.ids import AnswerIds
+from arno.dialects.gemini.parts import is_unreadable_call
 from arno.dialects.gemini.reasons import canonical_reason
 from arno.dialects.gemini.residue import DIALECT, keep
 from arno.dialects.gemini.stream_choice import Choice, Numbers
@@ -194,7 +197,10 @@ class GeminiStreamDecoder:
         content = wire.get("content")
         parts = content.get("parts") if isinstance(content, Mapping) else None
         for part in parts if isinstance(parts, list) else ():
-            yield from choice.feed(part)
+            for event in choice.feed(part):
+                if isinstance(event, PartStart) and is_unreadable_call(event.part):
+                    raise Ended(invalid(UNREADABLE.format(number), self._stage))
+                yield event
         yield from choice.cite(wire)
         choice.keep(wire)
         word = text(wire.get("finishReason"))
