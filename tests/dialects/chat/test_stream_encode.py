@@ -31,13 +31,13 @@ from arno.canon.parts import (
     TextPart,
     ToolCallPart,
 )
-from arno.canon.response import FinishReason, Response
+from arno.canon.response import Choice, FinishReason, Response
 from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
 from arno.dialects.base import Stamp
 from arno.wire import encode_sse, json
 from tests.dialects.chat.building import documents_of
-from tests.laws.harness import CHAT, checked, decode, no_price
+from tests.laws.harness import CHAT, checked, decode, encode, no_price
 
 STAMP = Stamp(id="gen-1", model="m/x", provider="Host", created=7)
 START = ResponseStart(id="up", model="up/m")
@@ -65,37 +65,37 @@ CASES: dict[str, tuple[tuple[Event, ...], str]] = {
     "nothing to say": ((START, TEXT, PartEnd(0)), ""),
     "text": (
         (START, TEXT, PartDelta(0, Slot.TEXT, "héllo\n")),
-        chunk('"content":"héllo\\n","role":"assistant"'),
+        chunk('"role":"assistant","content":"héllo\\n"'),
     ),
     "refusal": (
         (START, PartStart(0, RefusalPart()), PartDelta(0, Slot.TEXT, "no")),
-        chunk('"content":"","role":"assistant","refusal":"no"'),
+        chunk('"role":"assistant","content":"","refusal":"no"'),
     ),
     "a call opens": (
         (START, CALL),
         chunk(
-            '"content":null,"role":"assistant","tool_calls":[{"index":0,"id":"weather:0",'
+            '"role":"assistant","content":null,"tool_calls":[{"index":0,"id":"weather:0",'
             '"type":"function","function":{"name":"weather","arguments":""}}]'
         ),
     ),
     "a custom call opens": (
         (START, PartStart(0, ToolCallPart(call_id="a", name="sh", kind="custom"))),
         chunk(
-            '"content":null,"role":"assistant","tool_calls":[{"index":0,"id":"a",'
+            '"role":"assistant","content":null,"tool_calls":[{"index":0,"id":"a",'
             '"type":"custom","custom":{"name":"sh","input":""}}]'
         ),
     ),
     "reasoning": (
         (START, PartStart(0, ReasoningPart(format="f-v1")), PartDelta(0, Slot.TEXT, "why")),
         chunk(
-            '"content":"","role":"assistant","reasoning_details":[{"type":"reasoning.text",'
+            '"role":"assistant","content":"","reasoning_details":[{"type":"reasoning.text",'
             '"text":"why","format":"f-v1","index":0}],"reasoning":"why"'
         ),
     ),
     "reasoning the part began with": (
         (START, PartStart(0, ReasoningPart(text="why", format="f"))),
         chunk(
-            '"content":"","role":"assistant","reasoning_details":[{"type":"reasoning.text",'
+            '"role":"assistant","content":"","reasoning_details":[{"type":"reasoning.text",'
             '"text":"why","format":"f","index":0}],"reasoning":"why"'
         ),
     ),
@@ -105,46 +105,46 @@ CASES: dict[str, tuple[tuple[Event, ...], str]] = {
             PartStart(0, ReasoningPart(sealed="x", form=ReasoningForm.SEALED, format="f")),
         ),
         chunk(
-            '"content":"","role":"assistant","reasoning_details":[{"type":"reasoning.encrypted",'
+            '"role":"assistant","content":"","reasoning_details":[{"type":"reasoning.encrypted",'
             '"data":"x","format":"f","index":0}]'
         ),
     ),
     "a signature the part began with": (
         (START, PartStart(0, ReasoningPart(signature="s", format="f"))),
         chunk(
-            '"content":"","role":"assistant","reasoning_details":[{"type":"reasoning.text",'
+            '"role":"assistant","content":"","reasoning_details":[{"type":"reasoning.text",'
             '"signature":"s","format":"f","index":0}]'
         ),
     ),
     "a signature": (
         (START, PartStart(0, ReasoningPart(format="f")), PartDelta(0, Slot.SIGNATURE, "c2ln")),
         chunk(
-            '"content":"","role":"assistant","reasoning_details":[{"type":"reasoning.text",'
+            '"role":"assistant","content":"","reasoning_details":[{"type":"reasoning.text",'
             '"signature":"c2ln","format":"f","index":0}]'
         ),
     ),
     "an annotation": (
         (START, TEXT, PartDelta(0, Slot.ANNOTATION, {"type": "url_citation"})),
-        chunk('"content":"","role":"assistant","annotations":[{"type":"url_citation"}]'),
+        chunk('"role":"assistant","content":"","annotations":[{"type":"url_citation"}]'),
     ),
     "annotations the text began with": (
         (
             START,
             PartStart(0, TextPart(annotations=({"type": "@chat", "@chat": {"type": "file"}},))),
         ),
-        chunk('"content":"","role":"assistant","annotations":[{"type":"file"}]'),
+        chunk('"role":"assistant","content":"","annotations":[{"type":"file"}]'),
     ),
     "an image": (
         (START, PartStart(0, MediaPart(kind=MediaKind.IMAGE, url="https://x.test/a.png"))),
         chunk(
-            '"content":"","role":"assistant","images":[{"type":"image_url",'
+            '"role":"assistant","content":"","images":[{"type":"image_url",'
             '"image_url":{"url":"https://x.test/a.png"}}]'
         ),
     ),
     "audio": (
         (START, PartStart(0, MediaPart(kind=MediaKind.AUDIO)), PartDelta(0, Slot.MEDIA, "AA==")),
-        chunk('"content":null,"role":"assistant","audio":{}')
-        + chunk('"content":null,"role":"assistant","audio":{"data":"AA=="}'),
+        chunk('"role":"assistant","content":null,"audio":{}')
+        + chunk('"content":null,"audio":{"data":"AA=="}'),
     ),
     "a comment": ((START, KeepAlive("ping")), ": ARNO PROCESSING\n"),
     "a document of its own": (
@@ -154,15 +154,15 @@ CASES: dict[str, tuple[tuple[Event, ...], str]] = {
     "a document of another dialect": ((START, Opaque("gemini", {"x": 1})), ""),
     "an unknown block": (
         (START, PartStart(0, OpaquePart(dialect="chat", document={"type": "new"}))),
-        chunk('"content":[{"type":"new"}],"role":"assistant"'),
+        chunk('"role":"assistant","content":[{"type":"new"}]'),
     ),
     "an unknown image": (
         (START, PartStart(0, OpaquePart(dialect="chat", document={"x": 1}, ext=IN_IMAGES))),
-        chunk('"content":"","role":"assistant","images":[{"x":1}]'),
+        chunk('"role":"assistant","content":"","images":[{"x":1}]'),
     ),
     "audio of another shape": (
         (START, PartStart(0, OpaquePart(dialect="chat", document="x", ext=IN_AUDIO))),
-        chunk('"content":"","role":"assistant","audio":"x"'),
+        chunk('"role":"assistant","content":"","audio":"x"'),
     ),
     "a part of another dialect": (
         (START, PartStart(0, OpaquePart(dialect="gemini", document={}))),
@@ -204,7 +204,7 @@ def test_calls_count_from_zero_in_each_choice() -> None:
 
 
 END = ChoiceEnd(0, FinishReason.TOOL_CALLS, "STOP")
-FINISH = chunk('"content":"","role":"assistant"', '"tool_calls"', '"STOP"')
+FINISH = chunk('"role":"assistant","content":""', '"tool_calls"', '"STOP"')
 USAGE_TEXT = '"usage":{"prompt_tokens":3,"completion_tokens":2,"total_tokens":5}'
 DONE = "data: [DONE]\n\n"
 
@@ -355,3 +355,14 @@ def test_losses_of_the_request_and_of_the_answer_stand_in_the_usage() -> None:
 def test_an_answer_that_says_nothing_at_all_is_no_good_stream() -> None:
     (document,) = documents_of(said(START, ResponseEnd()).encode())
     assert document["error"]["metadata"]["reason"] == "invalid_answer"
+
+
+def test_the_role_is_said_once_a_choice() -> None:
+    """The official SDK joins the words of a role as it joins those of a text."""
+    parts = (ReasoningPart(text="hm"), TextPart(text="a"), ToolCallPart(call_id="c", name="f"))
+    choices = tuple(Choice(n, parts, FinishReason.TOOL_CALLS) for n in range(2))
+    body = encode([list(unfold(Response(choices=choices)))])
+    assert body.count(b'"role"') == 2
+    for number in range(2):
+        first = body.find(b'"index":%d,"delta":' % number)
+        assert body[first:].startswith(b'"index":%d,"delta":{"role":"assistant",' % number)

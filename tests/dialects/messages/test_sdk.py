@@ -13,7 +13,7 @@ from arno.canon.response import Choice, FinishReason, Response
 from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
 from arno.dialects.base import Stamp
-from arno.wire import json
+from arno.wire import SSEDecoder, json
 from tests.dialects.messages.documents import MESSAGES
 from tests.laws.harness import no_price
 
@@ -95,9 +95,14 @@ def test_usage_that_is_not_known():
 
 
 def test_usage_that_was_not_known_at_first_is_known_at_the_end():
-    """What the SDK adds up says nothing of unknown counts beside real ones."""
-    message = stream(encoded(unfold(ANSWER)))
-    assert message.usage.to_dict()["unknown"] == []
+    """The SDK adds the counts up; its list of the unknown ones stays that of the start."""
+    body = encoded(unfold(ANSWER))
+    frames = [json.loads(frame.data) for frame in SSEDecoder().feed(body)]
+    [end] = [frame for frame in frames if frame["type"] == "message_delta"]
+    assert frames[0]["message"]["usage"]["unknown"] == ["input_tokens", "output_tokens"]
+    assert end["usage"]["unknown"] == []
+    message = stream(body)
+    assert (message.usage.input_tokens, message.usage.output_tokens) == (6, 5)
 
 
 def test_a_failure_in_mid_stream_is_raised_as_what_it_is():

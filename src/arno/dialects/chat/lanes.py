@@ -26,15 +26,24 @@ class Told:
 
 
 class Lane:
-    """Pieces of one slot. told: counts the characters that pass, None if nobody asks."""
+    """Pieces of one slot. told: counts the characters that pass, None if nobody asks; choice: the
+    number of the one that the part belongs to.
+    """
 
-    __slots__ = ("_after", "_before", "_between", "_told", "slot")
+    __slots__ = ("_after", "_before", "_between", "_told", "choice", "slot")
 
     def __init__(
-        self, slot: Slot, make: Callable[[str], bytes], *, twice: bool, told: Told | None
+        self,
+        slot: Slot,
+        make: Callable[[str], bytes],
+        *,
+        twice: bool,
+        told: Told | None,
+        choice: int = 0,
     ) -> None:
         pieces = _cut(make, 3 if twice else 2)
         self.slot = slot
+        self.choice = choice
         self._before = pieces[0]
         self._between = pieces[1] if twice else None
         self._after = pieces[-1]

@@ -62,6 +62,9 @@ NO_REASON = Failure(
     stage=Stage.MID_STREAM,
 )
 
+_DELTA = b'"delta":{'
+"""Where a delta begins in a frame; in what stands before it each quote is escaped."""
+
 REPEATED = ("system_fingerprint", "service_tier")
 """Members of an answer that each of its chunks repeats."""
 
@@ -110,6 +113,7 @@ class ChatStreamEncoder:
         self._open: dict[int, _Open] = {}
         self._lanes: dict[int, Lane] = {}
         self._details = 0
+        self._spoken: set[int] = set()
         self._ended: set[int] = set()
         self._losses: dict[Loss, None] = {}
 
@@ -148,7 +152,16 @@ class ChatStreamEncoder:
         return b""
 
     def _delta(self, choice: int, delta: Document, **members: Json) -> bytes:
-        return self._ending.flush() + self._frame(choice, delta, **members)
+        return self._ending.flush() + self._first(choice, self._frame(choice, delta, **members))
+
+    def _first(self, choice: int, frame: bytes) -> bytes:
+        """`frame`, with the role if it is the first of its choice: some readers join the words of
+        a role as they join those of a text.
+        """
+        if choice in self._spoken:
+            return frame
+        self._spoken.add(choice)
+        return frame.replace(_DELTA, _DELTA + b'"role":"assistant",', 1)
 
     def _frame(self, choice: int, delta: Document, **members: Json) -> bytes:
         return chunk(
@@ -157,7 +170,7 @@ class ChatStreamEncoder:
                 "choices": [
                     {
                         "index": choice,
-                        "delta": {"content": "", "role": "assistant", **delta},
+                        "delta": {"content": "", **delta},
                         "finish_reason": None,
                         "native_finish_reason": None,
                         **members,
@@ -173,7 +186,11 @@ class ChatStreamEncoder:
         number = open_.choice.number
         told = open_.choice if isinstance(open_.part, TextPart) else None
         self._lanes[open_.index] = Lane(
-            slot, lambda mark: self._frame(number, delta_of(mark)), twice=twice, told=told
+            slot,
+            lambda mark: self._frame(number, delta_of(mark)),
+            twice=twice,
+            told=told,
+            choice=number,
         )
 
     def _part_start(self, event: PartStart) -> bytes:
@@ -286,9 +303,11 @@ class ChatStreamEncoder:
     def _part_delta(self, event: PartDelta) -> bytes:
         lane = self._lanes.get(event.index)
         if lane is not None and lane.slot is event.slot:
+            frame = lane.frame(event.value)
             if self._ending.waits:
-                return self._ending.flush() + lane.frame(event.value)
-            return lane.frame(event.value)
+                return self._ending.flush() + frame
+            number = lane.choice
+            return frame if number in self._spoken else self._first(number, frame)
         open_ = self._open.get(event.index)
         return b"" if open_ is None else self._other_delta(open_, event.slot, event.value)
 
@@ -369,13 +388,16 @@ class ChatStreamEncoder:
         legacy = known is not None and known.is_legacy
         choice: Document = {
             "index": event.choice,
-            "delta": {"content": "", "role": "assistant"},
+            "delta": {"content": ""},
             "finish_reason": wire_reason(event.reason, legacy=legacy),
             "native_finish_reason": event.native_reason,
         }
         logprobs = residue_of(event.ext).get("logprobs")
         if logprobs:
             choice["logprobs"] = logprobs
+        if event.choice not in self._spoken:
+            self._spoken.add(event.choice)
+            choice["delta"] = {"role": "assistant", "content": ""}
         return said + self._ending.finish({**self._head, "choices": [choice]})
 
     def _keep_usage(self, event: UsageUpdate) -> bytes:
