@@ -49,8 +49,8 @@ def test_a_stream_in_events():
         PartStart,
         PartDelta,
         PartEnd,
-        ChoiceEnd,
         UsageUpdate,
+        ChoiceEnd,
         ResponseEnd,
     ]
     (part,) = (e.part for e in events if isinstance(e, PartStart) and e.index == 1)
@@ -224,3 +224,44 @@ def test_a_call_that_names_no_tool_is_a_failure(member, call):
     assert (failure.kind, failure.stage) == (FailureKind.INVALID_ANSWER, Stage.MID_STREAM)
     good = folded(decode(body_of(more(A), answered({member: {"name": "f"}}))))
     assert good.choices[0].reason is FinishReason.TOOL_CALLS
+
+
+def test_a_call_behind_the_word_for_a_good_end_is_what_the_answer_ended_for():
+    call = answered({"functionCall": {"name": "f", "args": {"a": 1}}})
+    told = folded(decode(body_of(answered(A), call))).choices[0]
+    assert (told.reason, told.native_reason) == (FinishReason.TOOL_CALLS, "STOP")
+    assert [type(part) for part in told.parts] == [TextPart, ToolCallPart]
+    events = decode(body_of(answered(A), answered(B), answered(finish="MAX_TOKENS")))
+    (end,) = (event for event in events if isinstance(event, ChoiceEnd))
+    assert end.reason is FinishReason.LENGTH
+    assert [part.text for part in folded(events).choices[0].parts] == ["ab"]
+
+
+def test_a_cited_candidate_is_cited_a_thousand_times_at_most():
+    def grounding(supports: int, sources: int) -> dict:
+        return {
+            "groundingChunks": [{"web": {"uri": f"https://{n}.test"}} for n in range(sources)],
+            "groundingSupports": [
+                {"segment": {"endIndex": 1}, "groundingChunkIndices": list(range(sources))}
+            ]
+            * supports,
+        }
+
+    for supports, sources, told in ((30, 30, 900), (300, 300, 1000)):
+        meta = grounding(supports, sources)
+        events = decode(body_of(*[more(A, groundingMetadata=meta)] * 3, answered()))
+        cited = [event for event in events if isinstance(event, PartDelta) and event.value != "a"]
+        assert len(cited) == told
+        (end,) = (event for event in events if isinstance(event, ChoiceEnd))
+        assert end.ext["gemini"]["groundingMetadata"] == meta
+
+
+def test_what_is_kept_for_the_end_is_bounded():
+    long = "y" * (3 * 1024 * 1024)
+    chunks = [more(A, **{f"k{number}": long}) for number in range(3)]
+    assert failure_of(decode(body_of(*chunks, answered()))).kind is FailureKind.INVALID_ANSWER
+    assert isinstance(decode(body_of(*chunks[:2], answered()))[-1], ResponseEnd)
+    again = [more(A, k=long)] * 4
+    assert isinstance(decode(body_of(*again, answered()))[-1], ResponseEnd)
+    beside = [{**more(A), f"k{number}": long} for number in range(3)]
+    assert failure_of(decode(body_of(*beside, answered()))).kind is FailureKind.INVALID_ANSWER

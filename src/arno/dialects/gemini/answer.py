@@ -13,12 +13,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
+import msgspec
+
 from arno.canon.ext import Json, Loss
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.parts import Executor, Part, TextPart, ToolCallPart
 from arno.canon.response import Choice, FinishReason, Response
 from arno.dialects import tags
 from arno.dialects.base import Headers
+from arno.dialects.bounds import MAX_HELD, Budget
 from arno.dialects.gemini import documents
 from arno.dialects.gemini.citations import CITATIONS, GROUNDING, Grounding
 from arno.dialects.gemini.failures import decode_error
@@ -26,7 +29,8 @@ from arno.dialects.gemini.ids import AnswerIds
 from arno.dialects.gemini.merging import Merged, is_plain_thought, split
 from arno.dialects.gemini.part_encode import Told, encode_part
 from arno.dialects.gemini.parts import decode_part, is_unreadable_call
-from arno.dialects.gemini.reasons import canonical_reason, wire_reason
+from arno.dialects.gemini.pieces import BadPieces, Pieces
+from arno.dialects.gemini.reasons import CUT, canonical_reason, wire_reason
 from arno.dialects.gemini.residue import give, is_native, keep, note
 from arno.dialects.gemini.usage import decode_usage, encode_usage
 from arno.dialects.residue import Document, integer, take, text
@@ -143,10 +147,14 @@ def _decode_candidate(candidate: Json, position: int, response_id: str | None) -
     content = candidate.get("content")
     wire = content.get("parts") if isinstance(content, Mapping) else None
     ids = AnswerIds(response_id, number)
-    pieces = [decode_part(part, ids) for part in (wire if isinstance(wire, list) else ())]
+    word = text(candidate.get("finishReason"))
+    cut = word is not None and canonical_reason(word, has_calls=False) in CUT
+    try:
+        pieces = _decode_parts(wire if isinstance(wire, list) else [], ids, cut=cut)
+    except BadPieces as error:
+        return invalid(str(error))
     if any(map(is_unreadable_call, pieces)):
         return invalid(UNREADABLE.format(number))
-    word = text(candidate.get("finishReason"))
     calls = has_calls(pieces)
     reason = None if word is None else canonical_reason(word, has_calls=calls)
     if reason is FinishReason.ERROR:
@@ -163,6 +171,21 @@ def _decode_candidate(candidate: Json, position: int, response_id: str | None) -
         native_reason=word,
         ext=keep(residue),
     )
+
+
+def _decode_parts(wire: list[Json], ids: AnswerIds, *, cut: bool) -> list[Part]:
+    """Raises BadPieces for a call that is not whole. cut: the last one need not be."""
+    split = Pieces(Budget(MAX_HELD))
+    pieces = [decode_part(whole, ids) for part in wire for whole in split.feed(part)]
+    if split.is_open:
+        if not cut:
+            raise BadPieces("a tool call of the answer is not whole")
+        part, arguments = split.cut()
+        call = decode_part(part, ids)
+        if isinstance(call, ToolCallPart):
+            call = msgspec.structs.replace(call, arguments=arguments)
+        pieces.append(call)
+    return pieces
 
 
 def encode_response(response: Response) -> tuple[Document, tuple[Loss, ...]]:

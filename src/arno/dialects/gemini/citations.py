@@ -8,6 +8,7 @@ Source: Gemini API reference, "GroundingMetadata" and "CitationMetadata"; record
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 
 import msgspec
@@ -18,6 +19,11 @@ from arno.wire import json
 
 GROUNDING, CITATIONS = "groundingMetadata", "citationMetadata"
 URL_CITATION = "url_citation"
+MOST_CITATIONS = 1000
+"""Citations of a candidate that are told as such; the wire's own document is kept whole."""
+STRETCH = 1024
+"""Characters whose places are found together."""
+
 SOURCES = ("web", "retrievedContext", "maps")
 """Members of a grounding chunk that may name an address; the first holds web pages."""
 
@@ -48,12 +54,10 @@ class Citation(msgspec.Struct, frozen=True):
         return {"type": URL_CITATION, URL_CITATION: {**self.source, **place}}
 
 
-def citations_of(candidate: Mapping[str, Json]) -> list[Citation]:
+def citations_of(candidate: Mapping[str, Json]) -> Iterator[Citation]:
     """What a candidate says of its sources that has an address."""
-    return [
-        *_grounding(candidate.get(GROUNDING)),
-        *_citations(candidate.get(CITATIONS)),
-    ]
+    yield from _grounding(candidate.get(GROUNDING))
+    yield from _citations(candidate.get(CITATIONS))
 
 
 def _grounding(document: Json) -> Iterator[Citation]:
@@ -109,20 +113,42 @@ def _citations(document: Json) -> Iterator[Citation]:
             yield Citation(_segment(entry), source)
 
 
-def place(segment: Segment, whole: str) -> tuple[int, int] | None:
-    """Where a segment stands in `whole`, in characters; None if it is not there."""
-    data = whole.encode(errors="replace")
-    end = len(data) if segment.end is None else segment.end
-    if not 0 <= segment.start <= end <= len(data):
-        return None
-    try:
-        before = data[: segment.start].decode()
-        said = data[segment.start : end].decode()
-    except UnicodeDecodeError:
-        return None
-    if segment.said is not None and segment.said != said:
-        return None
-    return len(before), len(before) + len(said)
+class Cited:
+    """A text in which cited segments are found, however many there are."""
+
+    __slots__ = ("_data", "_plain", "_starts")
+
+    def __init__(self, whole: str) -> None:
+        self._data = whole.encode(errors="replace")
+        self._plain = len(self._data) == len(whole)
+        self._starts = [0]  # of each stretch, the byte it begins with
+        if not self._plain:
+            for at in range(0, len(whole) - STRETCH, STRETCH):
+                stretch = whole[at : at + STRETCH].encode(errors="replace")
+                self._starts.append(self._starts[-1] + len(stretch))
+
+    def place(self, segment: Segment) -> tuple[int, int] | None:
+        """Where a segment stands, in characters; None if it is not there."""
+        end = len(self._data) if segment.end is None else segment.end
+        if not 0 <= segment.start <= end <= len(self._data):
+            return None
+        try:
+            first, last = self._character(segment.start), self._character(end)
+            if (
+                segment.said is not None
+                and segment.said.encode() != self._data[segment.start : end]
+            ):
+                return None
+        except UnicodeError:
+            return None
+        return first, last
+
+    def _character(self, byte: int) -> int:
+        """The character that begins with a byte. Raises UnicodeDecodeError inside of one."""
+        if self._plain:
+            return byte
+        stretch = bisect_right(self._starts, byte) - 1
+        return stretch * STRETCH + len(self._data[self._starts[stretch] : byte].decode())
 
 
 class Grounding:

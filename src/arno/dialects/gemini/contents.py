@@ -11,7 +11,7 @@ each other are one message, its pieces joined as those of a stream are; "@wire" 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import groupby
 
 from arno.canon.ext import Json
@@ -20,7 +20,8 @@ from arno.canon.fold import Fold
 from arno.canon.parts import Executor, Part, ToolResultPart
 from arno.canon.request import Message, Role
 from arno.dialects.gemini.ids import HistoryIds
-from arno.dialects.gemini.parts import decode_part
+from arno.dialects.gemini.parts import decode_part, is_unreadable_call
+from arno.dialects.gemini.pieces import BadPieces, is_piece
 from arno.dialects.gemini.residue import keep
 from arno.dialects.gemini.stream_choice import Choice, Numbers, is_tagged
 from arno.dialects.residue import Document, take
@@ -85,7 +86,8 @@ def _is_streamed(turns: list[Json]) -> bool:
     """True for turns of the model that are pieces of one answer."""
     if _speaker(turns[0]) != MODEL:
         return False
-    return len(turns) > 1 or any(map(is_tagged, _wire_parts(turns[0])))
+    parts = _wire_parts(turns[0])
+    return len(turns) > 1 or any(map(is_tagged, parts)) or any(map(is_piece, parts))
 
 
 def _wire_parts(content: Json) -> list[Json]:
@@ -96,13 +98,17 @@ def _wire_parts(content: Json) -> list[Json]:
 def _joined(turns: list[tuple[int, Json]], ids: HistoryIds) -> Message:
     """One message of what several turns say."""
     choice, fold = Choice(0, ids, Numbers()), Fold()
-    for _, content in turns:
-        for wire in _wire_parts(content):
-            for event in choice.feed(wire):
-                fold.feed(event)
-    for event in choice.close():
+    for number, content in turns:
+        try:
+            for wire in _wire_parts(content):
+                for event in choice.feed(wire):
+                    fold.feed(event)
+        except BadPieces as error:
+            raise RequestError(str(error), f"contents[{number}]") from error
+    for event in (*choice.cut(), *choice.close()):
         fold.feed(event)
     parts = next((each.parts for each in fold.partial.choices), ())
+    _refuse_unreadable(parts, f"contents[{turns[0][0]}]")
     wires = [content for _, content in turns]
     notes: Document = {"@turn": turns[0][0]}
     if not any(is_tagged(part) for content in wires for part in _wire_parts(content)):
@@ -155,4 +161,11 @@ def _decode_parts(
     parts = values.get("parts", [])
     if not isinstance(parts, list):
         raise RequestError("parts must be an array", f"{path}.parts")
-    return tuple(decode_part(part, ids) for part in parts), residue
+    decoded = tuple(decode_part(part, ids) for part in parts)
+    _refuse_unreadable(decoded, path)
+    return decoded, residue
+
+
+def _refuse_unreadable(parts: Iterable[Part], path: str) -> None:
+    if any(map(is_unreadable_call, parts)):
+        raise RequestError("a tool call must name its tool", f"{path}.parts")

@@ -8,12 +8,19 @@ was cut, so that the same dialect writes it back as it was.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 import msgspec
 
 from arno.canon.ext import Json
 from arno.canon.parts import Part, ReasoningForm, ReasoningPart, RefusalPart, TextPart
-from arno.dialects.gemini.citations import Citation, citations_of, place
+from arno.dialects.gemini.citations import (
+    MOST_CITATIONS,
+    Citation,
+    Cited,
+    Segment,
+    citations_of,
+)
 from arno.dialects.gemini.parts import TAGGED
 from arno.dialects.gemini.residue import is_native, keep, note, residue_of
 
@@ -31,6 +38,7 @@ class Merged:
         self.parts: list[Part] = []
         self.places: list[tuple[int, int]] = []
         self._runs: list[list[str]] = []
+        self._cited: dict[tuple[int, int], Cited] = {}
         for piece in pieces:
             self._add(piece)
         self.parts = [_joined(part, run) for part, run in zip(self.parts, self._runs, strict=True)]
@@ -47,14 +55,17 @@ class Merged:
 
     def cite(self, candidate: Mapping[str, Json]) -> None:
         """Add the citations of a candidate to the texts they are found in."""
-        for citation in citations_of(candidate):
+        cited: dict[int, list[Json]] = {}
+        for citation in islice(citations_of(candidate), MOST_CITATIONS):
             found = self._find(citation)
             if found is not None:
                 number, annotation = found
-                part = self.parts[number]
-                if isinstance(part, TextPart):
-                    annotations = (*part.annotations, annotation)
-                    self.parts[number] = msgspec.structs.replace(part, annotations=annotations)
+                cited.setdefault(number, []).append(annotation)
+        for number, added in cited.items():
+            part = self.parts[number]
+            if isinstance(part, TextPart):
+                told = (*part.annotations, *added)
+                self.parts[number] = msgspec.structs.replace(part, annotations=told)
 
     def _find(self, citation: Citation) -> tuple[int, Json] | None:
         """The part whose text is cited, and the annotation: where the wire says, else anywhere."""
@@ -65,14 +76,21 @@ class Merged:
             return None if number is None else (number, citation.annotation())
         if segment.part < len(self.places):
             number, before = self.places[segment.part]
-            found = place(segment, _text(self.parts[number])[before:]) if number in texts else None
+            found = self._place(segment, number, before) if number in texts else None
             if found is not None:
                 return number, citation.annotation(before + found[0], before + found[1])
         for number in texts:
-            found = place(segment, _text(self.parts[number]))
+            found = self._place(segment, number)
             if found is not None and segment.said is not None:
                 return number, citation.annotation(*found)
         return None
+
+    def _place(self, segment: Segment, number: int, before: int = 0) -> tuple[int, int] | None:
+        """Where a segment stands in a part's text from `before` on."""
+        cited = self._cited.get((number, before))
+        if cited is None:
+            cited = self._cited[number, before] = Cited(_text(self.parts[number])[before:])
+        return cited.place(segment)
 
     def _part_at(self, wire: int, texts: list[int]) -> int | None:
         """The text that a wire part went to, else the last one."""

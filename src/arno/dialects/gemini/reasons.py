@@ -38,6 +38,9 @@ CALLED = frozenset({"STOP", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS"})
 """Words of a turn that asks for tools when calls stand in it, even if the model should not have:
 whoever runs the tools can tell it so, which is how such an answer is mended."""
 
+CUT = frozenset({R.LENGTH, R.CONTENT_FILTER})
+"""Reasons of an answer that stopped before it had said all: its last call may not be whole."""
+
 WORDS: dict[FinishReason, str] = {
     R.STOP: "STOP",
     R.TOOL_CALLS: "STOP",

@@ -61,6 +61,16 @@ def restamp_response(body: bytes, response: Response, stamp: Stamp, pricer: Pric
     return _stamped(body, stamp, added)
 
 
+def _finishes(batch: Batch) -> bool:
+    """True for a chunk in which something ends; the decoder tells why only at the very end."""
+    document = batch.document
+    candidates = document.get("candidates") if isinstance(document, dict) else None
+    if any(isinstance(event, ChoiceEnd) for event in batch.events):
+        return True
+    told = candidates if isinstance(candidates, list) else ()
+    return any(isinstance(each, dict) and each.get("finishReason") for each in told)
+
+
 class GeminiRestamper:
     """One stream; see the Protocol in `arno.dialects.base`."""
 
@@ -79,7 +89,7 @@ class GeminiRestamper:
         for event in batch.events:
             if isinstance(event, UsageUpdate):
                 self._usage = event.usage
-        if any(isinstance(event, ChoiceEnd) for event in batch.events):
+        if _finishes(batch):
             added = _told(self._usage, self._stamp, self._pricer, self._stamp.provider)
         if isinstance(last, StreamError):
             return self._last_words(batch) + error_frames(last.failure, self._stamp)

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from arno.canon.ext import Json
 from arno.dialects.bodies import MOST_MESSAGES, MOST_PARTS, MOST_TOOLS
+from arno.dialects.gemini.pieces import CALL, is_piece
 from arno.dialects.shapes import (
     FLAG,
     INTEGER,
@@ -25,6 +27,15 @@ def _fields(shapes: Mapping[str, Shape], *needs: str) -> Fields:
     return Fields(shapes, needs=needs, snake=True)
 
 
+class _Call(Fields):
+    """A call of a tool; of one that came in pieces all but the first may name no tool."""
+
+    def check(self, value: Json) -> None:
+        """Raises RequestError naming the member."""
+        if value != {} and not is_piece({CALL: value}):
+            super().check(value)
+
+
 PART = _fields(
     {
         "text": TEXT,
@@ -32,7 +43,9 @@ PART = _fields(
         "thoughtSignature": TEXT,
         "inlineData": _fields({"mimeType": TEXT, "data": TEXT}, "data"),
         "fileData": _fields({"mimeType": TEXT, "fileUri": TEXT}, "fileUri"),
-        "functionCall": _fields({"id": TEXT, "name": TEXT, "args": OBJECT}, "name"),
+        "functionCall": _Call(
+            {"id": TEXT, "name": TEXT, "args": OBJECT}, needs=("name",), snake=True
+        ),
         "functionResponse": _fields({"id": TEXT, "name": TEXT, "response": OBJECT}, "name"),
     }
 )

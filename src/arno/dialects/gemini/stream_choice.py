@@ -9,6 +9,7 @@ artefact.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 import msgspec
 
@@ -23,12 +24,13 @@ from arno.canon.parts import (
     TextPart,
     ToolCallPart,
 )
-from arno.canon.response import FinishReason
+from arno.dialects.bounds import MAX_HELD, PIECE, Budget
 from arno.dialects.gemini import signatures
-from arno.dialects.gemini.citations import citations_of, place
+from arno.dialects.gemini.citations import MOST_CITATIONS, Cited, Segment, citations_of
 from arno.dialects.gemini.ids import Ids
 from arno.dialects.gemini.merging import may_join
 from arno.dialects.gemini.parts import decode_part
+from arno.dialects.gemini.pieces import Pieces
 from arno.dialects.gemini.residue import residue_of
 from arno.dialects.residue import Document
 from arno.wire import json
@@ -58,35 +60,78 @@ class Numbers:
         return self.begun - 1
 
 
+class Kept:
+    """Members that are kept for an end: at most some names, and what a budget allows.
+
+    Later ones replace earlier ones, since hosts tell them again as they grow.
+    """
+
+    __slots__ = ("_budget", "_most", "_sizes", "document")
+
+    def __init__(self, budget: Budget, most: int) -> None:
+        self.document: Document = {}
+        self._budget = budget
+        self._most = most
+        self._sizes: dict[str, int] = {}
+
+    def put(self, name: str, value: Json) -> bool:
+        """Keep a member if there is room for its name. False if it is too long."""
+        before = self._sizes.get(name)
+        if before is None and len(self._sizes) >= self._most:
+            return True
+        size = PIECE + len(name) + len(json.dumps(value))
+        self._budget.release(before or 0)
+        if not self._budget.take(size):
+            return False
+        self._sizes[name] = size
+        self.document[name] = value
+        return True
+
+
 class Choice:
     """What one candidate has open, and what is kept of it for its end."""
 
     __slots__ = (
         "_cited",
+        "_kept",
         "_length",
         "_numbers",
         "_pieces",
+        "_split",
         "called",
         "ids",
         "number",
         "open",
         "part",
-        "reason",
-        "residue",
+        "word",
     )
 
-    def __init__(self, number: int, ids: Ids, numbers: Numbers) -> None:
+    def __init__(
+        self, number: int, ids: Ids, numbers: Numbers, budget: Budget | None = None
+    ) -> None:
+        budget = budget or Budget(MAX_HELD)
         self.number = number
         self.ids = ids
         self.called = False
-        self.reason: FinishReason | None = None
-        self.residue: Document = {}
+        self.word: str | None = None
+        self._kept = Kept(budget, KEPT_ONCE)
+        self._split = Pieces(budget)
         self.open: int | None = None
         self.part: Part | None = None
         self._numbers = numbers
         self._pieces: list[str] = []
         self._length = 0
-        self._cited: set[tuple[int, bytes]] = set()
+        self._cited: set[tuple[int, Segment | None, str]] = set()
+
+    @property
+    def residue(self) -> Document:
+        """What is kept of the candidate for its end."""
+        return self._kept.document
+
+    @property
+    def is_waiting(self) -> bool:
+        """True while a call has begun and not ended."""
+        return self._split.is_open
 
     def go_on(self, text: str, *, thought: bool) -> PartDelta | None:
         """More of the open text, None if it is not that simple."""
@@ -103,7 +148,11 @@ class Choice:
         return PartDelta(self.open, Slot.TEXT, text)
 
     def feed(self, wire: Json) -> Iterator[Event]:
-        """The events of one wire part."""
+        """The events of one wire part. Raises BadPieces for one of a call that cannot be made."""
+        for whole in self._split.feed(wire):
+            yield from self._part(whole)
+
+    def _part(self, wire: Json) -> Iterator[Event]:
         piece = decode_part(wire, self.ids)
         if isinstance(piece, ReasoningPart) and _ends(wire):
             yield from self._end_thought(piece)
@@ -178,6 +227,16 @@ class Choice:
             yield PartStart(index, part, self.number)
         yield PartEnd(index)
 
+    def cut(self) -> Iterator[Event]:
+        """The call that has not ended, as far as it came."""
+        if self._split.is_open:
+            yield from self.close()
+            wire, arguments = self._split.cut()
+            part = decode_part(wire, self.ids)
+            if isinstance(part, ToolCallPart):
+                part = msgspec.structs.replace(part, arguments=arguments)
+            yield from self._whole(part)
+
     def close(self, format_: str | None = None) -> Iterator[Event]:
         """The end of the open text, if there is one."""
         if self.open is None:
@@ -195,26 +254,26 @@ class Choice:
         """Citations of the open text; hosts repeat what they have told, which counts once."""
         if not isinstance(self.part, TextPart) or self._length > MOST_CITED:
             return
-        whole = ""
-        for number, citation in enumerate(citations_of(candidate)):
+        whole: Cited | None = None
+        for number, citation in enumerate(islice(citations_of(candidate), MOST_CITATIONS)):
             segment = citation.segment
-            whole = whole or "".join(self._pieces)
-            bare = segment is None or segment.is_bare
-            where = None if segment is None or bare else place(segment, whole)
-            if where is None and not bare:
+            key = number, segment, citation.source["url"]
+            if key in self._cited or len(self._cited) >= MOST_CITATIONS:
                 continue
-            annotation = citation.annotation(*(where or ()))
-            key = number, json.canonical(annotation)
-            if key not in self._cited:
+            whole = whole or Cited("".join(self._pieces))
+            bare = segment is None or segment.is_bare
+            where = None if segment is None or bare else whole.place(segment)
+            if where is not None or bare:
                 self._cited.add(key)
-                yield PartDelta(self._index, Slot.ANNOTATION, annotation)
+                yield PartDelta(self._index, Slot.ANNOTATION, citation.annotation(*(where or ())))
 
-    def keep(self, candidate: Mapping[str, Json]) -> None:
-        """Members that say something, for the end of the candidate; later ones replace earlier."""
-        for name, value in candidate.items():
-            room = name in self.residue or len(self.residue) < KEPT_ONCE
-            if value and room and name not in ("content", "finishReason", "index"):
-                self.residue[name] = value
+    def keep(self, candidate: Mapping[str, Json]) -> bool:
+        """Keep what says something for the candidate's end. False if that is too much."""
+        return all(
+            self._kept.put(name, value)
+            for name, value in candidate.items()
+            if value and name not in ("content", "finishReason", "index")
+        )
 
 
 def _tag_of(wire: Json) -> signatures.Proof:

@@ -25,6 +25,7 @@ from arno.canon.ext import Json
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.response import FinishReason
 from arno.dialects.base import Batch
+from arno.dialects.bounds import MAX_HELD, Budget
 from arno.dialects.failures import OPERATORS
 from arno.dialects.gemini import documents, quick
 from arno.dialects.gemini.answer import (
@@ -39,9 +40,10 @@ from arno.dialects.gemini.answer import (
 from arno.dialects.gemini.failures import decode_error
 from arno.dialects.gemini.ids import AnswerIds
 from arno.dialects.gemini.parts import is_unreadable_call
-from arno.dialects.gemini.reasons import canonical_reason
+from arno.dialects.gemini.pieces import BadPieces
+from arno.dialects.gemini.reasons import CUT, canonical_reason
 from arno.dialects.gemini.residue import DIALECT, keep
-from arno.dialects.gemini.stream_choice import Choice, Numbers
+from arno.dialects.gemini.stream_choice import Choice, Kept, Numbers
 from arno.dialects.gemini.usage import decode_usage
 from arno.dialects.residue import Document, integer, text
 from arno.dialects.streams import Ended, is_comment, without_document
@@ -52,6 +54,9 @@ from arno.wire.frame import Frame
 KNOWN = frozenset(
     {"candidates", "usageMetadata", "modelVersion", "responseId", "createTime", FEEDBACK}
 )
+GOOD = "STOP"
+"""The word for a good end."""
+TOO_LONG = "what candidates say beside their content is too long"
 MOST_CANDIDATES = 64
 """Candidates of one stream; the vendor's hosts give at most eight."""
 
@@ -68,7 +73,8 @@ class GeminiStreamDecoder:
         self._response_id: str | None = None
         self._usage: Document = {}
         self._unread: bytes = b""
-        self._residue: Document = {}
+        self._budget = Budget(MAX_HELD)
+        self._kept = Kept(self._budget, len(KNOWN))
 
     @property
     def _stage(self) -> Stage:
@@ -175,8 +181,8 @@ class GeminiStreamDecoder:
         elif document and not failing:
             yield Opaque(DIALECT, document)
         for name, value in document.items():
-            if name not in KNOWN and name != "error" and len(self._residue) < len(KNOWN):
-                self._residue[name] = value
+            if name not in KNOWN and name != "error":
+                self._keep(name, value)
         for position, wire in enumerate(candidates):
             yield from self._candidate(wire, position, failing=failing)
         reason = block_reason(document)
@@ -192,33 +198,57 @@ class GeminiStreamDecoder:
         if choice is None:
             if len(self._choices) >= MOST_CANDIDATES:
                 raise Ended(invalid("too many candidates", self._stage))
-            choice = Choice(number, AnswerIds(self._response_id, number), self._parts)
+            ids = AnswerIds(self._response_id, number)
+            choice = Choice(number, ids, self._parts, self._budget)
             self._choices[number] = choice
         content = wire.get("content")
         parts = content.get("parts") if isinstance(content, Mapping) else None
-        for part in parts if isinstance(parts, list) else ():
-            for event in choice.feed(part):
-                if isinstance(event, PartStart) and is_unreadable_call(event.part):
-                    raise Ended(invalid(UNREADABLE.format(number), self._stage))
-                yield event
+        yield from self._said(choice, parts if isinstance(parts, list) else [])
         yield from choice.cite(wire)
-        choice.keep(wire)
+        if not choice.keep(wire):
+            raise Ended(invalid(TOO_LONG, self._stage))
         word = text(wire.get("finishReason"))
         if word is not None and not failing:
-            yield from self._choice_end(choice, word)
+            self._note_finish(choice, word)
 
-    def _choice_end(self, choice: Choice, word: str) -> Iterator[Event]:
-        reason = canonical_reason(word, has_calls=choice.called)
-        if reason is FinishReason.ERROR:
+    def _said(self, choice: Choice, parts: list[Json]) -> Iterator[Event]:
+        try:
+            for part in parts:
+                for event in choice.feed(part):
+                    if isinstance(event, PartStart) and is_unreadable_call(event.part):
+                        raise Ended(invalid(UNREADABLE.format(choice.number), self._stage))
+                    yield event
+        except BadPieces as error:
+            raise Ended(invalid(str(error), self._stage)) from error
+
+    def _note_finish(self, choice: Choice, word: str) -> None:
+        """Keep why a candidate ends. It is told at the end of the stream, where it is known what
+        the candidate says: some hosts give every chunk the word for a good end.
+        """
+        if canonical_reason(word, has_calls=choice.called) is FinishReason.ERROR:
             raise Ended(broken(word, choice.residue.get("finishMessage"), self._stage))
+        if choice.word is None or word != GOOD:
+            choice.word = word
+
+    def _keep(self, name: str, value: Json) -> None:
+        if not self._kept.put(name, value):
+            raise Ended(invalid(TOO_LONG, self._stage))
+
+    def _choice_end(self, choice: Choice) -> Iterator[Event]:
+        """What a candidate has open, and why it ends; of a refused prompt it does not say."""
+        word = choice.word
+        reason = None if word is None else canonical_reason(word, has_calls=choice.called)
+        if choice.is_waiting and reason not in CUT:
+            raise Ended(invalid(UNREADABLE.format(choice.number), self._stage))
+        yield from choice.cut()
         yield from choice.close()
-        choice.reason = choice.reason or reason
-        yield ChoiceEnd(choice.number, reason, word, keep(choice.residue))
+        if reason is not None:
+            yield ChoiceEnd(choice.number, reason, word, keep(choice.residue))
 
     def _block(self, reason: str, document: Mapping[str, Json]) -> Iterator[Event]:
         """The prompt is refused: an empty choice that a filter ended (`answer`)."""
         self._blocked = True
-        self._residue[FEEDBACK] = document[FEEDBACK]
+        self._keep(FEEDBACK, document[FEEDBACK])
         ext = keep({BLOCKED: True, FEEDBACK: document[FEEDBACK]})
         yield ChoiceEnd(0, FinishReason.CONTENT_FILTER, reason, ext)
 
@@ -251,7 +281,7 @@ class GeminiStreamDecoder:
         if self._blocked:
             return True
         began = self._choices.values()
-        return bool(self._choices) and all(choice.reason for choice in began)
+        return bool(self._choices) and all(choice.word for choice in began)
 
     def _finish(self) -> Iterator[Event]:
         self._ended = True
@@ -259,9 +289,13 @@ class GeminiStreamDecoder:
         if not self._is_finished:
             yield StreamError(self._cut())
             return
-        for choice in self._choices.values():
-            yield from choice.close()
-        yield ResponseEnd(keep(self._residue))
+        try:
+            for choice in self._choices.values():
+                yield from self._choice_end(choice)
+        except Ended as end:
+            yield StreamError(end.failure)
+            return
+        yield ResponseEnd(keep(self._kept.document))
 
     def _cut(self) -> Failure:
         return Failure(
