@@ -5,16 +5,18 @@ document and an error member end the stream as a failure. Everything else (an en
 end of the body) is a cut, and a cut is never a success (R5); for hosts that never say more than the
 end mark (`finish_optional`) it is an end.
 
-An item is known by its output index: hosts exist whose item ids change on the way. When an item is
-done, it is read as in a whole answer, and what its pieces have not said yet is said then, so a
-stream folds to the value of the whole answer. One thing is not: the artefact in the last document
-may be sealed anew and differ from the item's own; both are good, and the one that comes with the
-item is told, since a part that waited for the last document would hold back all that follows it.
+When an item is done, it is read as in a whole answer, and what its pieces have not said yet is said
+then, so a stream folds to the value of the whole answer (`stream_items` finds the item that a
+document is about). Where pieces and whole do not fit together, the stream has failed, for nobody
+knows which is meant. One difference is none: the artefact in the last document may be sealed anew
+and differ from the item's own; both are good, and the one that comes with the item is told, since a
+part that waited for the last document would hold back all that follows it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from io import StringIO
 from typing import Any
 
 import msgspec
@@ -34,10 +36,12 @@ from arno.canon.events import (
 )
 from arno.canon.ext import Json
 from arno.canon.failure import Failure, FailureKind, Stage
-from arno.canon.parts import Executor, Item, Part, TextPart, ToolCallPart
+from arno.canon.parts import Executor, Item, Part, ReasoningPart, TextPart, ToolCallPart
 from arno.canon.response import FinishReason
 from arno.canon.unfold import STREAMED
+from arno.dialects.arguments import to_object
 from arno.dialects.base import Batch
+from arno.dialects.bounds import MAX_HELD, Budget
 from arno.dialects.failures import OPERATORS, decode_error
 from arno.dialects.residue import Document, integer, text
 from arno.dialects.responses import quick
@@ -50,10 +54,16 @@ from arno.dialects.responses.items import (
     kind_of,
     read_item,
 )
-from arno.dialects.responses.kinds import CALLS, MESSAGE, REASONING, STREAMED_CALLS
-from arno.dialects.responses.reasons import decode_ending
+from arno.dialects.responses.kinds import (
+    CALLS,
+    FUNCTION_CALL,
+    MESSAGE,
+    REASONING,
+    STREAMED_CALLS,
+)
+from arno.dialects.responses.reasons import WHOLE, decode_ending
 from arno.dialects.responses.residue import DIALECT, keep
-from arno.dialects.responses.stream_items import Open, OpenItem
+from arno.dialects.responses.stream_items import Items, Open, OpenItem
 from arno.dialects.responses.usage import decode_usage
 from arno.dialects.streams import Ended, is_comment, without_document
 from arno.wire import json
@@ -67,11 +77,14 @@ ENDS = frozenset({"response.completed", "response.incomplete", "response.done"})
 FAILS = frozenset({"response.failed", "response.cancelled"})
 ERRORS = frozenset({"error", "response.error"})
 
-PARTS: dict[str, tuple[str, str, str]] = {
-    "response.content_part.added": ("content", "content_index", "part"),
-    "response.reasoning_summary_part.added": ("summary", "summary_index", "part"),
+CONTENT, SUMMARY = ("content", "content_index"), ("summary", "summary_index")
+PARTS: dict[str, tuple[str, str]] = {
+    "response.content_part.added": CONTENT,
+    "response.content_part.done": CONTENT,
+    "response.reasoning_summary_part.added": SUMMARY,
+    "response.reasoning_summary_part.done": SUMMARY,
 }
-"""Documents that open a part: the key's member, where its number stands, what is opened."""
+"""Documents that open a part or say it as a whole: the key's member, where its number stands."""
 
 ENTRIES: dict[str, Json] = {
     "response.output_text.delta": {"type": "output_text", "text": ""},
@@ -81,14 +94,35 @@ ENTRIES: dict[str, Json] = {
 }
 """What a piece opens where no document before it has."""
 
+HOSTS: dict[str, str] = {
+    "response.output_text.delta": MESSAGE,
+    "response.refusal.delta": MESSAGE,
+    "response.reasoning_text.delta": REASONING,
+    "response.reasoning_summary_text.delta": REASONING,
+    **{f"{event}.delta": kind for kind, event in STREAMED_CALLS.items()},
+}
+"""The kind of item that a piece belongs to."""
+
+WHOLES: dict[str, tuple[str, str]] = {
+    "response.output_text.done": ("response.output_text.delta", "text"),
+    "response.refusal.done": ("response.refusal.delta", "refusal"),
+    "response.reasoning_text.done": ("response.reasoning_text.delta", "text"),
+    "response.reasoning_summary_text.done": ("response.reasoning_summary_text.delta", "text"),
+    **{
+        f"{event}.done": (f"{event}.delta", CALLS[kind].arguments)
+        for kind, event in STREAMED_CALLS.items()
+    },
+}
+"""Documents that say all pieces at once: how the pieces are called, and where the whole stands."""
+
 
 class ResponsesStreamDecoder:
     """One stream; see the Protocol in `arno.dialects.base`."""
 
     def __init__(self, *, finish_optional: bool = False) -> None:
         self._finish_optional = finish_optional
-        self._items: dict[int, OpenItem] = {}
-        self._next_part = 0
+        self._items = Items()
+        self._held = Budget(MAX_HELD)
         self._calls = False
         self._started = False
         self._ended = False
@@ -120,14 +154,14 @@ class ResponsesStreamDecoder:
 
     def _quick(self, piece: quick.Piece) -> PartDelta | None:
         """The piece as more of an open part, None if it is not that simple."""
-        item = self._items.get(piece.output_index)
+        item = self._items.all.get(piece.output_index)
         place = piece.place()
         if item is None or place is None or not piece.delta:
             return None
         part = item.parts.get(place[0])
-        if part is None or part.ended:
+        if part is None or part.ended or not self._held.take(len(piece.delta)):
             return None
-        part.said += len(piece.delta)
+        part.said.write(piece.delta)
         return PartDelta(part.index, place[1], piece.delta)
 
     def close(self) -> Batch:
@@ -170,20 +204,9 @@ class ResponsesStreamDecoder:
     def _events(self, kind: str, document: Document) -> Iterator[Event]:
         if kind in ERRORS or document.get("error"):
             raise Ended(self._error(document))
-        if kind in STARTS:
-            yield from self._start(_response(document))
-        elif kind in ENDS or kind in FAILS:
-            yield from self._end(_response(document))
-        elif kind == "response.output_item.added":
-            yield from self._added(document)
-        elif kind == "response.output_item.done":
-            yield from self._done(document)
-        elif kind in PARTS:
-            yield from self._part_added(kind, document)
-        elif kind in quick.PIECES:
-            yield from self._piece(kind, document)
-        elif kind == "response.output_text.annotation.added":
-            yield from self._annotation(document)
+        read = _READERS.get(kind)
+        if read is not None:
+            yield from read(self, kind, document)
         elif not kind.endswith(".done"):
             yield Opaque(DIALECT, document)
 
@@ -195,7 +218,8 @@ class ResponsesStreamDecoder:
             error = {key: document[key] for key in known if key in document}
         return decode_error(error, self._stage)
 
-    def _start(self, response: Document) -> Iterator[Event]:
+    def _start(self, kind: str, document: Document) -> Iterator[Event]:
+        response = _response(document)
         failure = failure_in(response, self._stage)
         if failure is not None:
             raise Ended(failure)
@@ -205,42 +229,34 @@ class ResponsesStreamDecoder:
         known, _ = head_of(response)
         yield ResponseStart(**known)
 
-    def _item(self, document: Document, item: Document | None = None) -> OpenItem:
-        """The item that a document is about; one that nobody has announced begins here."""
-        index = integer(document.get("output_index"))
-        if index is None:
-            index = max(self._items, default=0)
-        known = self._items.get(index)
-        if known is None:
-            call = CALLS.get(kind_of(item or {}))
-            many = 2 if call is not None and call.result is not None else 1
-            reserved = list(range(self._next_part, self._next_part + many))
-            self._next_part += many
-            known = self._items[index] = OpenItem(index, item or {}, reserved)
-        return known
-
-    def _next_index(self, known: OpenItem) -> int:
-        if known.reserved:
-            return known.reserved.pop(0)
-        self._next_part += 1
-        return self._next_part - 1
-
     def _begin(self) -> Iterator[Event]:
         """A stream whose first document is no start."""
         if not self._started:
             self._started = True
             yield ResponseStart()
 
-    def _added(self, document: Document) -> Iterator[Event]:
+    def _added(self, kind: str, document: Document) -> Iterator[Event]:
         item = document.get("item")
         if not isinstance(item, dict):
             return
         yield from self._begin()
-        known = self._item(document, item)
+        known = self._items.announced(document, item)
+        if known.done or known.document or known.parts:
+            self._check_same(known, item, named=bool(known.done or known.document))
+        if known.done or CALL in known.parts:
+            return
         known.document = item
         known.place = Item(id=text(item.get("id")), index=known.index, kind=kind_of(item))
         if kind_of(item) in STREAMED_CALLS and text(item.get("name")) and text(item.get("call_id")):
             yield from self._open_call(known, item)
+
+    def _check_same(self, known: OpenItem, item: Document, *, named: bool = True) -> None:
+        """An item may be told again, by its name if it has one; its place is taken for others."""
+        if not known.may_be(item) or (named and not known.is_named_in(item)):
+            raise self._broken("two items at one place")
+
+    def _broken(self, what: str) -> Ended:
+        return Ended(invalid(f"the stream holds {what}", self._stage))
 
     def _open_call(self, known: OpenItem, item: Document) -> Iterator[Event]:
         """A call whose id and name are known; arguments that came before them follow."""
@@ -248,41 +264,72 @@ class ResponsesStreamDecoder:
         yield self._part_start(known, CALL, part, Slot.ARGUMENTS)
         opened = known.parts[CALL]
         given = item.get("arguments") or item.get("input")
-        for piece in known.early or [given if isinstance(given, str) else ""]:
-            if piece:
-                opened.said += len(piece)
-                yield PartDelta(opened.index, Slot.ARGUMENTS, piece)
+        given = given if isinstance(given, str) else ""
+        early = self._taken_early(known)
+        if not early and _is_object(given):
+            opened.unsaid = given  # some hosts say the whole in pieces again
+        else:
+            yield from self._more(opened, early or given)
+
+    def _taken_early(self, known: OpenItem) -> str:
+        early = "".join(known.early)
         known.early = []
+        self._held.release(len(early))
+        return early
+
+    def _more(self, opened: Open, piece: str) -> Iterator[Event]:
+        """More of a part's text."""
+        if not piece:
+            return
+        self._hold(piece)
+        opened.said.write(piece)
+        yield PartDelta(opened.index, opened.slot, piece)
+
+    def _hold(self, piece: str) -> None:
+        if not self._held.take(len(piece)):
+            raise self._broken(f"parts of more than {MAX_HELD} characters")
+
+    def _close(self, opened: Open, part: Part | None = None) -> PartEnd:
+        """The end of a part, and what was read of it as a whole."""
+        opened.ended = True
+        self._held.release(opened.said.tell())
+        opened.said = StringIO()
+        if part is None:
+            return PartEnd(opened.index)
+        return PartEnd(opened.index, item=part.item, ext=part.ext, format=part.format)
 
     def _part_start(self, known: OpenItem, key: Key, part: Part, slot: Slot) -> PartStart:
         """Open a part, emptied of what comes as deltas."""
         if isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT:
             self._calls = True
         self._output = True
-        opened = Open(self._next_index(known), slot)
+        opened = Open(self._items.next_part(known), slot)
         known.parts[key] = opened
         place = Item(id=known.place.id, index=known.index, kind=known.place.kind)
         part = msgspec.structs.replace(part, item=place, ext=keep({}))
         return PartStart(opened.index, part, item=place)
 
-    def _part_added(self, kind: str, document: Document) -> Iterator[Event]:
-        member, number, content = PARTS[kind]
+    def _part(self, kind: str, document: Document) -> Iterator[Event]:
+        """An entry of an item begins, or is said as a whole: what is not said of it yet is."""
+        member, number = PARTS[kind]
         key = member, integer(document.get(number)) or 0
         yield from self._begin()
-        known = self._item(document)
-        entry = document.get(content)
-        if key in known.parts or known.done or not isinstance(entry, dict):
+        entry = document.get("part")
+        if not isinstance(entry, dict):
             return
-        yield from self._open_entry(known, key, entry)
+        reasons = member == "summary" or entry.get("type") == "reasoning_text"
+        known = self._items.told(document, REASONING if reasons else MESSAGE)
+        if known.done:
+            return
+        if key not in known.parts:
+            yield from self._open_entry(known, key, entry)
+        if kind.endswith(".done") and key in known.parts:
+            ((_, part),) = read_item({"type": known.place.kind, member: [entry]}, 0).parts
+            yield from self._complete(known.parts[key], part)
 
     def _open_entry(self, known: OpenItem, key: Key, entry: Document) -> Iterator[Event]:
         """Open the part that an entry of content is, with what it says already."""
-        host = known.document
-        if not known.document:
-            reasons = key[0] == "summary" or entry.get("type") == "reasoning_text"
-            host = {"type": REASONING if reasons else MESSAGE}
-            known.place = Item(index=known.index, kind=host["type"])
-        lone = {"type": kind_of(host), key[0]: [entry]}
+        lone: Document = {"type": known.place.kind, key[0]: [entry]}
         read = read_item(lone, known.index).parts
         if len(read) != 1 or type(read[0][1]) not in STREAMED:
             return  # told as a whole when its item is done
@@ -290,43 +337,60 @@ class ResponsesStreamDecoder:
         given = _text_of(part)
         part = msgspec.structs.replace(part, text="", **_no_annotations(part))
         yield self._part_start(known, key, part, Slot.TEXT)
-        if given:
-            opened = known.parts[key]
-            opened.said += len(given)
-            yield PartDelta(opened.index, Slot.TEXT, given)
+        yield from self._more(known.parts[key], given)
 
     def _piece(self, kind: str, document: Document) -> Iterator[Event]:
         """A piece that the quick way did not take."""
         delta = document.get("delta")
         if not isinstance(delta, str):
             raise Ended(invalid(f"a {kind} without text", self._stage))
-        place = quick.Piece(
-            kind,
-            delta,
-            0,
-            integer(document.get("content_index")) or 0,
-            integer(document.get("summary_index")) or 0,
-        ).place()
-        assert place is not None
-        key, slot = place
+        key = _key(kind, document)
         yield from self._begin()
-        known = self._item(document)
-        if key not in known.parts and not known.done:
-            if key == CALL:
-                known.early.append(delta)
-                return
+        known = self._items.told(document, HOSTS[kind])
+        if key not in known.parts and key != CALL and not known.done:
             yield from self._open_entry(known, key, ENTRIES[kind])
         opened = known.parts.get(key)
         if opened is None or opened.ended:
+            if delta:
+                self._keep_early(known, delta)
             return
-        if delta:
-            opened.said += len(delta)
-            yield PartDelta(opened.index, slot, delta)
+        yield from self._more(opened, delta)
         if document.get("logprobs"):
             yield PartDelta(opened.index, Slot.LOGPROBS, {"content": document["logprobs"]})
 
-    def _annotation(self, document: Document) -> Iterator[Event]:
-        known = self._item(document)
+    def _keep_early(self, known: OpenItem, piece: str) -> None:
+        """A piece that no part can take yet: of a call without a name, or of an entry that is told
+        when its item is done."""
+        if known.done:
+            raise self._broken("a piece of what has ended")
+        self._hold(piece)
+        known.early.append(piece)
+
+    def _whole_text(self, kind: str, document: Document) -> Iterator[Event]:
+        """All pieces of a part at once: those that did not come are said."""
+        piece, member = WHOLES[kind]
+        value = document.get(member)
+        if not isinstance(value, str) or not value:
+            return
+        key = _key(piece, document)
+        yield from self._begin()
+        known = self._items.told(document, HOSTS[piece])
+        if known.done:
+            return
+        if key == CALL and key not in known.parts:
+            early = self._taken_early(known)
+            rest = self._rest(early, value, Slot.ARGUMENTS)
+            self._hold(early + rest)
+            known.early = [early + rest]
+            return
+        if key not in known.parts:
+            yield from self._open_entry(known, key, ENTRIES[piece])
+        opened = known.parts.get(key)
+        if opened is not None:
+            yield from self._more(opened, self._rest(opened.said.getvalue(), value, opened.slot))
+
+    def _annotation(self, kind: str, document: Document) -> Iterator[Event]:
+        known = self._items.told(document, MESSAGE)
         opened = known.parts.get(("content", integer(document.get("content_index")) or 0))
         if opened is None or opened.ended:
             return
@@ -336,44 +400,70 @@ class ResponsesStreamDecoder:
             opened.cited += 1
             yield PartDelta(opened.index, Slot.ANNOTATION, part.annotations[0])
 
-    def _done(self, document: Document) -> Iterator[Event]:
+    def _done(self, kind: str, document: Document) -> Iterator[Event]:
         item = document.get("item")
-        if isinstance(item, dict):
-            yield from self._begin()
-            yield from self._settle(self._item(document, item), item)
+        if not isinstance(item, dict):
+            return
+        yield from self._begin()
+        known = self._items.whole(document, item)
+        if known.done:
+            self._check_same(known, item)
+        yield from self._settle(known, item)
 
     def _settle(self, known: OpenItem, item: Document) -> Iterator[Event]:
         """An item as a whole: say what its pieces have not, and end its parts."""
+        if not known.may_be(item):
+            raise self._broken("two items at one place")
         if known.done:
             return
         known.done = True
+        self._taken_early(known)
         read: Read = read_item(item, known.index)
         if read.parts:
             first = read.parts[0][1].item
             known.place = first if first is not None else known.place
         for key, part in read.parts:
-            yield from self._settle_part(known, key, with_arguments(part))
+            opened = known.parts.get(key)
+            if opened is None:
+                yield from self._whole_part(known, key, with_arguments(part))
+            else:
+                yield from self._settle_part(opened, part)
         for opened in known.parts.values():
             if not opened.ended:
-                opened.ended = True
-                yield PartEnd(opened.index)
+                yield self._close(opened)
 
-    def _settle_part(self, known: OpenItem, key: Key, part: Part) -> Iterator[Event]:
-        opened = known.parts.get(key)
-        if opened is None:
-            yield from self._whole_part(known, key, part)
-            return
-        value = part.arguments if isinstance(part, ToolCallPart) else _text_of(part)
-        rest = value[opened.said :]
-        if rest:
-            yield PartDelta(opened.index, opened.slot, rest)
-        annotations = part.annotations if isinstance(part, TextPart) else ()
-        for annotation in annotations[opened.cited :]:
-            yield PartDelta(opened.index, Slot.ANNOTATION, annotation)
+    def _settle_part(self, opened: Open, part: Part) -> Iterator[Event]:
+        yield from self._complete(opened, part)
+        if isinstance(part, ToolCallPart) and not opened.said.tell():
+            part = with_arguments(msgspec.structs.replace(part, arguments=opened.unsaid))
+            yield from self._more(opened, getattr(part, "arguments", ""))
         if part.signature is not None:
             yield PartDelta(opened.index, Slot.SIGNATURE, part.signature)
-        opened.ended = True
-        yield PartEnd(opened.index, item=part.item, ext=part.ext, format=part.format)
+        yield self._close(opened, part)
+
+    def _complete(self, opened: Open, part: Part) -> Iterator[Event]:
+        """What the pieces of a part have not said yet."""
+        value = part.arguments if isinstance(part, ToolCallPart) else _text_of(part)
+        said = opened.said.getvalue()
+        if not isinstance(part, ReasoningPart):
+            yield from self._more(opened, self._rest(said, value, opened.slot))
+        elif value.startswith(said):  # a summary may be put in other words when it is done
+            yield from self._more(opened, value[len(said) :])
+        annotations = part.annotations if isinstance(part, TextPart) else ()
+        for annotation in annotations[opened.cited :]:
+            opened.cited += 1
+            yield PartDelta(opened.index, Slot.ANNOTATION, annotation)
+
+    def _rest(self, said: str, value: str, slot: Slot) -> str:
+        """What `value` says behind `said`. Raises Ended if it says something else."""
+        if value.startswith(said):
+            return value[len(said) :]
+        if not value or value.strip() == said.strip():
+            return ""
+        if slot is Slot.ARGUMENTS and _is_same_json(said, value):
+            return ""
+        what = "arguments" if slot is Slot.ARGUMENTS else "a text"
+        raise self._broken(f"{what} of which the pieces say something else")
 
     def _whole_part(self, known: OpenItem, key: Key, part: Part) -> Iterator[Event]:
         """A part that nothing has announced: its text-like fields follow as deltas."""
@@ -389,45 +479,51 @@ class ResponsesStreamDecoder:
         for slot, field in fields:
             if values[field]:
                 yield PartDelta(start.index, slot, values[field])
-        known.parts[key].ended = True
-        yield PartEnd(start.index)
+        yield self._close(known.parts[key])
 
-    def _end(self, response: Document) -> Iterator[Event]:
+    def _end(self, kind: str, document: Document) -> Iterator[Event]:
         """The last document: items that nobody has finished, usage, the reason."""
+        response = _response(document)
         failure = failure_in(response, self._stage)
         if not self._started:
             self._started = True
             yield ResponseStart(**head_of(response)[0])
         output = response.get("output")
-        for index, item in enumerate(output if isinstance(output, list) else []):
-            if isinstance(item, dict):
-                known = self._item({"output_index": index}, item)
-                yield from self._settle(known, item)
-        yield from self._end_parts()
+        for item, known in self._items.matched(output if isinstance(output, list) else []):
+            yield from self._settle(known, item)
+        reason, native = decode_ending(response, has_calls=self._calls)
+        yield from self._end_parts(is_whole=failure is None and reason in WHOLE)
         usage = decode_usage(response.get("usage"))
         if usage is not None:
             yield UsageUpdate(usage)
         if failure is not None:
             raise Ended(failure)
-        reason, native = decode_ending(response, has_calls=self._calls)
         if reason is None:
             raise Ended(invalid("the last event tells of an answer that goes on", self._stage))
+        if self._is_lost():
+            raise self._broken("pieces of what nobody has named")
         self._ended = True
         yield ChoiceEnd(0, reason, native)
         yield ResponseEnd(ext=head_of(response)[1])
 
-    def _end_parts(self) -> Iterator[Event]:
+    def _end_parts(self, *, is_whole: bool) -> Iterator[Event]:
         """Items that neither their own last document nor the answer's has named."""
-        for known in self._items.values():
+        for known in self._items.all.values():
             for opened in known.parts.values():
-                if not opened.ended:
-                    opened.ended = True
-                    yield PartEnd(opened.index)
+                if opened.ended:
+                    continue
+                if not opened.said.tell():
+                    empty = "{}" if is_whole and known.place.kind == FUNCTION_CALL else ""
+                    yield from self._more(opened, opened.unsaid or empty)
+                yield self._close(opened)
+
+    def _is_lost(self) -> bool:
+        return any(known.is_lost for known in self._items.all.values())
 
     def _finish(self, *, done: bool) -> Iterator[Event]:
         self._ended = True
-        if done and self._finish_optional and self._items:
-            yield from self._end_parts()
+        if done and self._finish_optional and self._items.all and not self._is_lost():
+            yield from self._end_parts(is_whole=True)
             reason = FinishReason.TOOL_CALLS if self._calls else FinishReason.STOP
             yield ChoiceEnd(0, reason)
             yield ResponseEnd()
@@ -439,9 +535,43 @@ class ResponsesStreamDecoder:
         )
 
 
+_READERS: dict[str, Callable[[ResponsesStreamDecoder, str, Document], Iterator[Event]]] = {
+    **dict.fromkeys(STARTS, ResponsesStreamDecoder._start),
+    **dict.fromkeys((*ENDS, *FAILS), ResponsesStreamDecoder._end),
+    **dict.fromkeys(PARTS, ResponsesStreamDecoder._part),
+    **dict.fromkeys(quick.PIECES, ResponsesStreamDecoder._piece),
+    **dict.fromkeys(WHOLES, ResponsesStreamDecoder._whole_text),
+    "response.output_item.added": ResponsesStreamDecoder._added,
+    "response.output_item.done": ResponsesStreamDecoder._done,
+    "response.output_text.annotation.added": ResponsesStreamDecoder._annotation,
+}
+"""Type of a document to what reads it. Others are passed on, but for those that only say that
+something is done."""
+
+
 def _response(document: Mapping[str, Json]) -> Document:
     response = document.get("response")
     return response if isinstance(response, dict) else {}
+
+
+def _is_object(value: str) -> bool:
+    return bool(value) and to_object(value)[1]
+
+
+def _is_same_json(one: str, other: str) -> bool:
+    try:
+        return json.equal(json.loads(one), json.loads(other))
+    except MalformedJSON:
+        return False
+
+
+def _key(kind: str, document: Mapping[str, Json]) -> Key:
+    """The part of its item that a piece of this kind belongs to."""
+    content = integer(document.get("content_index")) or 0
+    summary = integer(document.get("summary_index")) or 0
+    place = quick.Piece(kind, "", 0, content, summary).place()
+    assert place is not None
+    return place[0]
 
 
 def _text_of(part: Part) -> str:
