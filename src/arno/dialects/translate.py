@@ -21,6 +21,7 @@ from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
 from arno.dialects import DIALECTS
 from arno.dialects.base import Dialect, RequestLine, Stamp
+from arno.dialects.content import check_content
 from arno.dialects.dispositions import client_field, dispose
 from arno.wire import FRAMERS, Framer, Framing, WireError, json
 from arno.wire.errors import MalformedJSON
@@ -154,6 +155,8 @@ def encode_for(
         losses = dispose(client, target, request.ext.get(client, {}))
         request = msgspec.structs.replace(request, ext={})
     try:
+        if client != target:
+            check_content(request, client, target)
         body, more = DIALECTS[target].encode_request(request)
     except RequestError as error:
         raise RequestError(error.message, client_field(client, error.path, members)) from error
