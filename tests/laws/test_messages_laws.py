@@ -36,6 +36,7 @@ from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
 from arno.dialects import DIALECTS
 from arno.dialects.base import Stamp
+from arno.dialects.messages.reasons import WHOLE
 from arno.dialects.messages.stream_blocks import Block
 from arno.wire import json
 from tests.laws import messages_grammar as grammar
@@ -77,7 +78,7 @@ text_parts = st.builds(
 )
 call_parts = st.builds(
     signed,
-    st.builds(ToolCallPart, call_id=ids, name=words, arguments=arguments),
+    st.builds(ToolCallPart, call_id=ids.filter(bool), name=words, arguments=arguments),
     proofs,
     formats,
 )
@@ -148,18 +149,19 @@ def stated(answer, *, whole):
     reason = choice.reason
     if reason is FinishReason.OTHER:
         reason = FinishReason.TOOL_CALLS if has_calls(choice.parts) else FinishReason.STOP
-    kept = tuple(_stated(part, reason, whole=whole) for part in choice.parts)
+    cut = None if whole or reason in WHOLE or not choice.parts else choice.parts[-1]
+    kept = tuple(_stated(part, cut is part, whole=whole) for part in choice.parts)
     choice = msgspec.structs.replace(choice, parts=kept, reason=reason)
     empty = Usage()
     usage = None if answer.usage == empty else answer.usage
     return bare(msgspec.structs.replace(answer, choices=(choice,), usage=usage), without=NEVER)
 
 
-def _stated(part, reason, *, whole):
+def _stated(part, cut, *, whole):
+    """cut: the answer may have ended before all of the part was said."""
     if isinstance(part, ToolCallPart):
         text = part.arguments.strip(" \t\r\n") if whole else part.arguments
-        if whole or not text:
-            text = text or "{}"
+        text = text or ("" if cut else "{}")
         return msgspec.structs.replace(part, arguments=text)
     return part
 

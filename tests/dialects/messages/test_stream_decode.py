@@ -11,9 +11,10 @@ from arno.canon.events import (
     ResponseEnd,
     StreamError,
 )
-from arno.canon.failure import FailureKind, Stage
+from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.parts import Executor, OpaquePart, ReasoningForm, ReasoningPart
 from arno.canon.response import FinishReason
+from arno.dialects.messages import stream_decode
 from tests.dialects.messages.documents import (
     MESSAGES,
     STOP,
@@ -24,6 +25,7 @@ from tests.dialects.messages.documents import (
     events_of,
     started,
     text,
+    whole,
 )
 from tests.laws.harness import failed, folded, frames_of
 
@@ -282,3 +284,64 @@ def test_pieces_are_told_as_they_come():
     kinds = [[type(e) for e in events] for events in told]
     assert kinds[1:4] == [[PartStart], [PartDelta], [PartDelta]]
     assert PartEnd in kinds[-1]
+
+
+@pytest.mark.parametrize(
+    ("word", "arguments"), [("tool_use", "{}"), ("max_tokens", ""), ("pause_turn", "")]
+)
+@pytest.mark.parametrize("stopped", [True, False])
+def test_a_call_that_may_have_been_cut_short_gets_no_arguments(word, arguments, stopped):
+    start = {"type": "tool_use", "id": "a", "name": "n", "input": {}}
+    value = answer(started(), block(0, start, stop=stopped), ended(word), STOP)
+    assert value.choices[0].parts[0].arguments == arguments
+    given = block(0, start | {"input": {"x": 1}}, stop=stopped)
+    assert answer(started(), given, ended(word), STOP).choices[0].parts[0].arguments == '{"x":1}'
+
+
+def test_a_call_without_arguments_is_whole_once_the_next_block_begins():
+    """Only what came last can have been cut short; what is whole does not wait for the reason."""
+    events = events_of(started() + call(0, "a") + text(1, "x", stop=False))
+    assert [type(e) for e in events[2:5]] == [PartStart, PartDelta, PartEnd]
+    assert events[3].value == "{}"
+
+
+def test_a_call_behind_the_reason_is_no_quiet_end():
+    """R4: a client that was told of a plain end would never run it."""
+    behind = call(1, "b", "{}")
+    found = failure(started(), text(0, "x"), ended("end_turn"), behind, STOP)
+    assert found.kind is FailureKind.INVALID_ANSWER
+    for word, content in (("end_turn", call(0, "a")), ("max_tokens", text(0, "x"))):
+        assert len(answer(started(), content, ended(word), behind, STOP).choices[0].parts) == 2
+
+
+@pytest.mark.parametrize("lacks", [{"id": ""}, {"id": None}, {"name": ""}, {"name": 5}])
+def test_a_call_that_nobody_can_answer_is_a_failure(lacks):
+    start = {"type": "tool_use", "id": "a", "name": "n", "input": {}}
+    assert parts(block(0, start))
+    assert not isinstance(MESSAGES.decode_response(whole(start)), Failure)
+    bad = {key: value for key, value in (start | lacks).items() if value is not None}
+    assert failure(started(), block(0, bad)).kind is FailureKind.INVALID_ANSWER
+    assert failure(started(content=[bad])).kind is FailureKind.INVALID_ANSWER
+    found = MESSAGES.decode_response(whole(bad))
+    assert isinstance(found, Failure)
+    assert found.kind is FailureKind.INVALID_ANSWER
+
+
+# What a stream may keep -----------------------------------------------------------------------
+
+
+def test_blocks_of_tomorrow_wait_within_bounds(monkeypatch):
+    delta = {"type": "later", "content": "x" * 100}
+    blocks = [block(number, {"type": "later", "content": ""}, delta) for number in range(9)]
+    monkeypatch.setattr(stream_decode, "MAX_HELD", 600)
+    assert len(parts(*blocks)) == 9, "what is told is kept no more"
+    many = block(0, {"type": "later", "content": ""}, *[delta] * 9)
+    assert failure(started(), many).kind is FailureKind.INVALID_ANSWER
+
+
+def test_open_blocks_are_bounded(monkeypatch):
+    monkeypatch.setattr(stream_decode, "MAX_OPEN", 3)
+    several = [text(number, "x", stop=False) for number in range(4)]
+    assert len(parts(*several[:3])) == 3
+    assert len(parts(*[text(number, "x") for number in range(9)])) == 9
+    assert failure(started(), *several).kind is FailureKind.INVALID_ANSWER

@@ -56,8 +56,17 @@ def has_calls(parts: Sequence[Part]) -> bool:
     return any(isinstance(p, ToolCallPart) and p.executor is Executor.CLIENT for p in parts)
 
 
+def is_unreadable(part: Part) -> bool:
+    """True for a call that the client should run, and cannot: it has no id or no name."""
+    if isinstance(part, OpaquePart):
+        return is_call_of(part.document)
+    if not isinstance(part, ToolCallPart) or part.executor is not Executor.CLIENT:
+        return False
+    return not (part.call_id and part.name)
+
+
 def _decode(document: Mapping[str, Json], parts: tuple[Part, ...]) -> Response | Failure:
-    if any(isinstance(part, OpaquePart) and is_call_of(part.document) for part in parts):
+    if any(map(is_unreadable, parts)):
         return invalid("upstream's answer holds a tool call that cannot be read")
     values, residue = take(document, "type", "role", "id", "model", "provider", "content", "usage")
     ending = {key: residue.pop(key) for key in ENDING if key in residue}

@@ -5,7 +5,8 @@ Terminal evidence, by the cut rule: `message_stop`, or the end of the stream beh
 stream as a failure wherever it stands. Everything else is a cut, and never a success (R5).
 
 An end of a block is told with what comes next: the signature of a part may stand in a block behind
-it (`artefacts`). Source: Anthropic, "Streaming messages"; recorded traffic.
+it (`artefacts`), and a call without arguments may have been cut short, which the end reason tells.
+Source: Anthropic, "Streaming messages"; recorded traffic.
 """
 
 from __future__ import annotations
@@ -39,14 +40,16 @@ from arno.canon.parts import (
 )
 from arno.dialects import tags
 from arno.dialects.base import Batch
+from arno.dialects.bounds import MAX_HELD, MAX_OPEN, Budget
 from arno.dialects.failures import OPERATORS
 from arno.dialects.messages import quick
-from arno.dialects.messages.answer import has_calls, invalid
-from arno.dialects.messages.blocks import SIGNED, decode_block, is_call_of, tagged_signature
+from arno.dialects.messages.answer import has_calls, invalid, is_unreadable
+from arno.dialects.messages.blocks import SIGNED, decode_block, tagged_signature
 from arno.dialects.messages.citations import decode_citation
 from arno.dialects.messages.failures import decode_error
-from arno.dialects.messages.reasons import CANONICAL, canonical_reason
+from arno.dialects.messages.reasons import CANONICAL, WHOLE, canonical_reason
 from arno.dialects.messages.residue import DIALECT, keep
+from arno.dialects.messages.stream_open import OpenBlock
 from arno.dialects.messages.usage import decode_usage, known, merged
 from arno.dialects.residue import Document, integer, items, take, text
 from arno.dialects.streams import Ended, is_comment, without_document
@@ -79,35 +82,19 @@ USUAL: Document = {"type": "message", "role": "assistant", "content": [], "usage
 """Members of a `message_start` that say nothing in this form."""
 
 
-class _Block:
-    """A block that is open, or waits for its end to be told.
-
-    place: the index of its part, -1 for a block that is no part; waiting: the arguments that its
-    start held, said unless pieces come; format: of a signature that came, where it is another than
-    the part's. A block that only its own dialect knows is told whole, at its end.
-    """
-
-    __slots__ = ("format", "part", "place", "said", "waiting")
-
-    def __init__(self, place: int, part: Part) -> None:
-        self.place = place
-        self.part = part
-        self.said = False
-        self.waiting = ""
-        self.format: str | None = None
-
-
 class MessagesStreamDecoder:
     """One stream; see the Protocol in `arno.dialects.base`."""
 
     def __init__(self) -> None:
-        self._blocks: dict[int, _Block] = {}
-        self._ending: _Block | None = None
+        self._blocks: dict[int, OpenBlock] = {}
+        self._ending: OpenBlock | None = None
         self._next_part = 0
         self._calls = False
         self._started = self._ended = self._output = self._finished = False
         self._usage: Document = {}
         self._regular = True
+        self._word = ""
+        self._held = Budget(MAX_HELD)
 
     @property
     def _stage(self) -> Stage:
@@ -230,19 +217,31 @@ class MessagesStreamDecoder:
         if behind is not None and ending is not None and isinstance(ending.part, SIGNED):
             ending.format = behind.format
             yield PartDelta(ending.place, Slot.SIGNATURE, behind.signature or "")
-            self._blocks[index] = _Block(-1, OpaquePart(dialect=DIALECT, document=None))
+            self._blocks[index] = OpenBlock(-1, OpaquePart(dialect=DIALECT, document=None))
             return
         yield from self._close_ending()
         raw = _STARTED.decode(data).content_block.input if "input" in wire else None
-        part = decode_block(wire, raw)
-        if isinstance(part, OpaquePart) and is_call_of(wire):
-            raise Ended(invalid("a tool call cannot be read", self._stage))
-        yield from self._open(part, index)
+        yield from self._open(decode_block(wire, raw), index)
+        self._hold(self._blocks[index], len(data))
+
+    def _hold(self, block: OpenBlock, size: int) -> None:
+        """Count what of a block waits for its end. size: bytes of the document that told it."""
+        if block.growing is None and not block.waiting:
+            return
+        block.held += size
+        if not self._held.take(size):
+            raise Ended(invalid("too much waits for the ends of blocks", self._stage))
 
     def _open(self, part: Part, index: int | None) -> Iterator[Event]:
         """Begin a part; index None: it is whole, and ends at once."""
+        if is_unreadable(part):
+            raise Ended(invalid("a tool call cannot be read", self._stage))
+        if len(self._blocks) >= MAX_OPEN:
+            raise Ended(invalid(f"more than {MAX_OPEN} blocks are open", self._stage))
+        if has_calls([part]) and self._is_told_otherwise():
+            raise Ended(invalid("a tool call came behind the stop reason", self._stage))
         self._output = True
-        block = _Block(self._next_part, part)
+        block = OpenBlock(self._next_part, part)
         self._next_part += 1
         self._calls = self._calls or has_calls([part])
         if index is None:
@@ -255,14 +254,20 @@ class MessagesStreamDecoder:
         if not isinstance(part, OpaquePart):
             yield PartStart(block.place, part)
 
+    def _is_told_otherwise(self) -> bool:
+        """True if a reason was told that calls would have made another one (R4)."""
+        asked, told = (canonical_reason(self._word, has_calls=c) for c in (True, self._calls))
+        return self._finished and asked is not told
+
     def _delta(self, document: Document, data: bytes) -> Iterator[Event]:
         delta = document.get("delta")
         block = self._blocks.get(_index(document))
         if block is None or not isinstance(delta, Mapping):
             raise Ended(invalid("a delta belongs to no open block", self._stage))
         type_ = str(delta.get("type"))
-        if isinstance(block.part, OpaquePart):
-            block.part = OpaquePart(dialect=DIALECT, document=_grown(block.part.document, delta))
+        if block.growing is not None:
+            self._hold(block, len(data))
+            block.growing.add(delta)
         elif type_ in PIECES:
             yield from self._piece(block, type_, delta)
         elif type_ == "signature_delta" and isinstance(block.part, ReasoningPart):
@@ -273,7 +278,7 @@ class MessagesStreamDecoder:
         else:
             yield Opaque(DIALECT, document)
 
-    def _piece(self, block: _Block, type_: str, delta: Mapping[str, Json]) -> Iterator[Event]:
+    def _piece(self, block: OpenBlock, type_: str, delta: Mapping[str, Json]) -> Iterator[Event]:
         what, member = PIECES[type_]
         value = delta.get(member)
         if what not in TAKES.get(type(block.part), ()) or not isinstance(value, str | None):
@@ -282,7 +287,7 @@ class MessagesStreamDecoder:
             block.said = True
             yield PartDelta(block.place, SLOTS[what], value)
 
-    def _signature(self, block: _Block, value: Json) -> Iterator[Event]:
+    def _signature(self, block: OpenBlock, value: Json) -> Iterator[Event]:
         signature = value if isinstance(value, str) else ""
         tag = tags.read(signature)
         if tag is not None:
@@ -301,26 +306,35 @@ class MessagesStreamDecoder:
         yield from self._close_ending()
         self._ending = block
 
-    def _close_ending(self) -> Iterator[Event]:
-        """Tell the end of the block that has stopped."""
+    def _close_ending(self, *, whole: bool = True) -> Iterator[Event]:
+        """Tell the end of the block that has stopped. whole: it was not cut short."""
         block, self._ending = self._ending, None
         if block is None:
             return
-        if isinstance(block.part, OpaquePart):
-            yield PartStart(block.place, block.part)
-        if isinstance(block.part, ToolCallPart) and not block.said and block.waiting:
+        self._held.release(block.held)
+        if block.growing is not None:
+            yield PartStart(
+                block.place, OpaquePart(dialect=DIALECT, document=block.growing.whole())
+            )
+        if block.is_bare:
+            block.waiting = "{}" if whole else ""
+        if block.waiting and not block.said:
             yield PartDelta(block.place, Slot.ARGUMENTS, block.waiting)
         format_ = block.format if block.format != block.part.format else None
         yield PartEnd(block.place, format=format_)
 
     def _all_ends(self) -> Iterator[Event]:
-        """Every part ends with the answer, those included whose block was never stopped."""
-        yield from self._close_ending()
+        """Every part ends with the answer, those included whose block was never stopped.
+
+        A call without arguments has none if the reason says that it may lack its end.
+        """
+        whole = canonical_reason(self._word, has_calls=self._calls) in WHOLE
+        yield from self._close_ending(whole=whole)
         for index in sorted(self._blocks):
             block = self._blocks.pop(index)
             if block.place >= 0:
                 self._ending = block
-                yield from self._close_ending()
+                yield from self._close_ending(whole=whole)
 
     def _message_delta(self, document: Document, data: bytes) -> Iterator[Event]:
         delta = document.get("delta")
@@ -330,7 +344,7 @@ class MessagesStreamDecoder:
         yield from self._count(document.get("usage"))
         if word is None or self._finished:
             return
-        self._finished = True
+        self._finished, self._word = True, word
         reason = canonical_reason(word, has_calls=self._calls)
         if reason is None:
             return
@@ -375,17 +389,6 @@ def _is_block(value: Json) -> bool:
 def _index(document: Mapping[str, Json]) -> int:
     index = integer(document.get("index"))
     return -1 if index is None else index
-
-
-def _grown(document: Json, delta: Mapping[str, Json]) -> Json:
-    """More of a block that only its own dialect knows: texts are joined, the rest replaced."""
-    grown = dict(document) if isinstance(document, Mapping) else {}
-    for key, value in delta.items():
-        before = grown.get(key)
-        joined = isinstance(before, str) and isinstance(value, str)
-        if key != "type":
-            grown[key] = f"{before}{value}" if joined else value
-    return grown
 
 
 _Handler = Callable[[MessagesStreamDecoder, Document, bytes], Iterator[Event]]
