@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from arno.canon.events import (
@@ -27,20 +28,24 @@ from arno.canon.parts import (
     ToolResultPart,
 )
 from arno.canon.response import FinishReason
+from arno.canon.unfold import unfold
+from arno.dialects.base import Stamp
 from arno.dialects.converse import stream_decode
 from arno.wire import Frame
 from tests.dialects.converse.building import (
     METADATA,
     START,
+    answer,
     begin,
     delta,
     end,
     message,
     raised,
     stop,
+    whole,
 )
 from tests.laws.converse_harness import CONVERSE, batches_of, decode, frames_of
-from tests.laws.harness import RESET, failed, folded
+from tests.laws.harness import RESET, failed, folded, no_price
 
 K = FailureKind
 CALL = {"toolUseId": "t", "name": "f"}
@@ -313,3 +318,111 @@ def test_every_part_ends_before_the_answer_does() -> None:
     kinds: list[type[Event]] = [type(event) for event in decode(body)]
     assert kinds[-4:] == [PartDelta, PartEnd, ChoiceEnd, ResponseEnd]
     assert kinds.count(PartStart) == kinds.count(PartEnd) == 2
+
+
+class TestArgumentsAsAValue:
+    """Some hosts send the input of a call as the object it is."""
+
+    def parts(self, *inputs: Any, **given: Any) -> list[Any]:
+        pieces = b"".join(delta(toolUse={"input": piece}) for piece in inputs)
+        return parts_of(START + begin(toolUse=CALL | given) + pieces + end() + stop("tool_use"))
+
+    @pytest.mark.parametrize(
+        ("inputs", "arguments"),
+        [
+            (({"a": 1},), '{"a":1}'),
+            (({"a": 1}, ""), '{"a":1}'),
+            (({}, '{"a":', "1}"), '{"a":1}'),
+            (({}, None), "{}"),
+        ],
+    )
+    def test_an_object_is_said_as_it_is(self, inputs: Any, arguments: str) -> None:
+        (call,) = self.parts(*inputs)
+        assert call.arguments == arguments
+
+    @pytest.mark.parametrize(
+        "inputs",
+        [({"a": 1}, "x"), ("{", {"a": 1}), ({"a": 1}, {"a": 1}), ([1],), (5,), (True,)],
+    )
+    def test_what_cannot_be_put_together_is_a_failure(self, inputs: Any) -> None:
+        pieces = b"".join(delta(toolUse={"input": piece}) for piece in inputs)
+        body = START + begin(toolUse=CALL) + pieces + end() + stop("tool_use")
+        assert failure_of(body).kind is K.INVALID_ANSWER
+
+    def test_a_start_may_hold_them(self) -> None:
+        (call,) = self.parts(input={"a": 1})
+        assert call.arguments == '{"a":1}'
+        (call,) = self.parts('{"b":2}', input={})
+        assert call.arguments == '{"b":2}'
+
+
+class TestBehindTheStop:
+    """What comes behind `messageStop` is told, unless the reason would be another one."""
+
+    LATE = begin(1, toolUse=CALL)
+
+    def test_a_call_that_the_reason_does_not_know_of_is_a_failure(self) -> None:
+        body = START + delta(text="a") + stop("end_turn") + self.LATE + METADATA
+        assert failure_of(body).kind is K.INVALID_ANSWER
+
+    @pytest.mark.parametrize(("word", "arguments"), [("tool_use", "{}"), ("max_tokens", "")])
+    def test_any_other_call_ends_with_the_answer(self, word: str, arguments: str) -> None:
+        body = START + delta(text="a") + stop(word) + self.LATE + METADATA
+        _, call = parts_of(body)
+        assert call.arguments == arguments
+
+    def test_a_second_reason_says_nothing(self) -> None:
+        events = decode(START + delta(text="a") + stop("end_turn") + stop("max_tokens") + METADATA)
+        (told,) = [event for event in events if isinstance(event, ChoiceEnd)]
+        assert told.reason is FinishReason.STOP
+
+
+def test_open_blocks_and_calls_without_arguments_are_bounded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bare = [begin(n, toolUse={"toolUseId": f"t{n}", "name": "f"}) + end(n) for n in range(4)]
+    opened = [delta(n, text="a") for n in range(4)]
+    monkeypatch.setattr(stream_decode, "MAX_OPEN", 4)
+    assert len(parts_of(START + b"".join(bare) + stop("tool_use"))) == 4
+    assert len(parts_of(START + b"".join(opened) + stop())) == 4
+    for pieces in (bare, opened):
+        body = START + b"".join(pieces) + delta(9, text="a") + delta(10, text="a") + stop()
+        assert failure_of(body).kind is K.INVALID_ANSWER
+
+
+def test_a_call_without_arguments_keeps_who_reads_its_signature() -> None:
+    call = ToolCallPart(
+        call_id="t", name="f", arguments="{}", signature="sig", format="google-gemini-v1"
+    )
+    encoder = CONVERSE.stream_encoder(Stamp(), no_price, include_usage=True)
+    bare_call = msgspec.structs.replace(call, arguments="")
+    events = list(unfold(answer(bare_call, reason=FinishReason.TOOL_CALLS)))
+    (read,) = parts_of(encoder.feed(events))
+    assert (read.arguments, read.signature, read.format) == ("{}", "sig", "google-gemini-v1")
+
+
+class TestWholeAnswers:
+    """A call that nobody can answer is no answer."""
+
+    @pytest.mark.parametrize(
+        "block",
+        [
+            {"toolUse": {"name": "f", "input": {}}},
+            {"toolUse": {"toolUseId": "", "name": "f", "input": {}}},
+            {"toolUse": {"toolUseId": "t", "name": "", "input": {}}},
+            {"toolUse": {"toolUseId": "t", "input": {}}},
+            {"toolUse": 5},
+            {"toolUse": {**CALL, "input": {}}, "more": 1},
+        ],
+    )
+    def test_unreadable_calls(self, block: Any) -> None:
+        read = CONVERSE.decode_response(whole({"toolUse": {**CALL, "input": {}}}))
+        assert not isinstance(read, Failure)
+        read = CONVERSE.decode_response(whole(block, word="tool_use"))
+        assert isinstance(read, Failure)
+        assert read.kind is K.INVALID_ANSWER
+
+    def test_calls_of_the_provider_may_be_of_any_shape(self) -> None:
+        block = {"toolUse": {"type": "server_tool_use", "later": 1}}
+        read = CONVERSE.decode_response(whole(block))
+        assert not isinstance(read, Failure)

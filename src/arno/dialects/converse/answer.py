@@ -15,7 +15,7 @@ from msgspec import Raw
 
 from arno.canon.ext import Json, Loss
 from arno.canon.failure import Failure, FailureKind, Stage
-from arno.canon.parts import Executor, Part, ToolCallPart
+from arno.canon.parts import Executor, OpaquePart, Part, ToolCallPart
 from arno.canon.response import Choice, FinishReason, Response
 from arno.dialects.base import Headers
 from arno.dialects.converse.blocks_decode import (
@@ -23,6 +23,7 @@ from arno.dialects.converse.blocks_decode import (
     Arguments,
     arguments_of,
     decode_blocks,
+    is_call_of,
 )
 from arno.dialects.converse.blocks_encode import encode_parts
 from arno.dialects.converse.failures import ERROR_TYPE, decode_error
@@ -97,7 +98,10 @@ def _decode_document(document: Mapping[str, Json], arguments: Arguments) -> Resp
     values, residue = take(document, "id", "model", "provider", "created", "usage", "stopReason")
     rest = {k: v for k, v in message.items() if k != "content"}
     residue["output"] = {**{k: v for k, v in output.items() if k != "message"}, "message": rest}
-    choice = _decode_choice(provided(decode_blocks(content, arguments)), values.get("stopReason"))
+    parts = provided(decode_blocks(content, arguments))
+    if any(map(is_unreadable, parts)):
+        return invalid("upstream's answer holds a tool call that cannot be read")
+    choice = _decode_choice(parts, values.get("stopReason"))
     if isinstance(choice, Failure):
         return choice
     return Response(
@@ -127,6 +131,13 @@ def _decode_choice(parts: list[Part], word: Json) -> Choice | Failure:
 def is_client_call(part: object) -> bool:
     """True for a call that the client is to run."""
     return isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT
+
+
+def is_unreadable(part: Part) -> bool:
+    """True for a call that the client should run, and cannot: it has no id or no name."""
+    if isinstance(part, OpaquePart):
+        return is_call_of(part.document)
+    return isinstance(part, ToolCallPart) and not (part.call_id and part.name)
 
 
 def _with_arguments(part: Part) -> Part:

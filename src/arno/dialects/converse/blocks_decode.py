@@ -132,6 +132,13 @@ def _call(inner: Json, arguments: Raw | None) -> ToolCallPart | None:
     )
 
 
+def is_call_of(document: Json) -> bool:
+    """True for a block of this dialect that should have been a call for the client to run."""
+    inner = document.get("toolUse") if isinstance(document, Mapping) else None
+    type_ = inner.get("type") if isinstance(inner, Mapping) else None
+    return inner is not None and executor_of(type_) is Executor.CLIENT
+
+
 def executor_of(kind: Json) -> Executor:
     """Who runs a call of this type."""
     return Executor.PROVIDER if kind == SERVER_TOOL else Executor.CLIENT

@@ -32,7 +32,6 @@ from arno.canon.events import (
 from arno.canon.ext import NO_EXT, Json
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.parts import (
-    Executor,
     OpaquePart,
     Part,
     ReasoningPart,
@@ -41,8 +40,9 @@ from arno.canon.parts import (
 )
 from arno.canon.response import FinishReason
 from arno.dialects.base import Batch
+from arno.dialects.bounds import MAX_HELD, MAX_OPEN, PIECE, Budget
 from arno.dialects.converse import quick
-from arno.dialects.converse.answer import ended_badly, invalid
+from arno.dialects.converse.answer import ended_badly, invalid, is_client_call
 from arno.dialects.converse.artefacts import read_redacted, read_signature
 from arno.dialects.converse.blocks_decode import result_part
 from arno.dialects.converse.citations import decode_citation
@@ -60,20 +60,25 @@ from arno.wire import json
 from arno.wire.errors import MalformedJSON
 from arno.wire.frame import Frame
 
-MAX_HELD = 8 * 1024 * 1024
-"""Characters of signatures and sealed artefacts that may wait for the ends of their blocks."""
+SAID = "said"
+"""Kind of the block of a call whose arguments came as one value: no piece may follow."""
 
 
 class _Block:
-    """An open block. part: its index; kind: text, reasoning, redacted, call, result or image."""
+    """An open block.
 
-    __slots__ = ("bare", "held", "kind", "part")
+    part: its index; kind: text, reasoning, redacted, call, result or image; bare: it is a call
+    without arguments so far; format: who reads a signature that came behind it.
+    """
+
+    __slots__ = ("bare", "format", "held", "kind", "part")
 
     def __init__(self, kind: str, part: int) -> None:
         self.kind = kind
         self.part = part
         self.held: list[str] = []
         self.bare = kind == "call"
+        self.format: str | None = None
 
 
 class ConverseStreamDecoder:
@@ -82,14 +87,16 @@ class ConverseStreamDecoder:
     def __init__(self) -> None:
         self._blocks: dict[int, _Block] = {}
         self._waiting: list[_Block] = []
+        self._bare: list[_Block] = []
         self._next_part = 0
         self._started = False
         self._ended = False
         self._output = False
         self._has_calls = False
         self._regular = True
-        self._held = 0
+        self._held = Budget(MAX_HELD)
         self._reason: FinishReason | None = None
+        self._word = ""
         self._last: Document | None = None
 
     @property
@@ -111,7 +118,7 @@ class ConverseStreamDecoder:
         self._ended = True
         if self._reason is None:
             return Batch(None, None, (StreamError(self._cut()),))
-        return Batch(None, None, tuple(self._end()))
+        return Batch(None, None, tuple(self._end(self._reason)))
 
     def abort(self, failure: Failure) -> Batch:
         """The stream broke below the dialect."""
@@ -209,11 +216,18 @@ class ConverseStreamDecoder:
         if part is None:
             yield Opaque(DIALECT, {"contentBlockStart": dict(document)})
             return
-        kind = KINDS[type(part)]
-        self._has_calls = self._has_calls or (
-            isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT
-        )
-        yield from self._open(number, kind, part)
+        if is_client_call(part):
+            if self._is_told_otherwise():
+                raise self._invalid("a tool call came behind the stop reason")
+            self._has_calls = True
+        yield from self._open(number, KINDS[type(part)], part)
+        if isinstance(part, ToolCallPart):
+            yield from self._arguments(number, start["toolUse"], document)
+
+    def _is_told_otherwise(self) -> bool:
+        """True if a reason was told that calls would have made another one (R4)."""
+        asked = canonical_reason(self._word, has_calls=True)
+        return self._reason is not None and asked is not self._reason
 
     def _number(self, document: Mapping[str, Json]) -> int:
         number = integer(document.get("contentBlockIndex"))
@@ -224,6 +238,8 @@ class ConverseStreamDecoder:
     def _open(self, number: int, kind: str, part: Part) -> Iterator[Event]:
         if kind != "redacted":
             yield from self._release()
+        if len(self._blocks) + len(self._bare) >= MAX_OPEN:
+            raise self._invalid(f"more than {MAX_OPEN} blocks are open")
         self._output = True
         block = self._blocks[number] = _Block(kind, self._next_part)
         self._next_part += 1
@@ -261,12 +277,17 @@ class ConverseStreamDecoder:
 
     def _arguments(self, number: int, wire: Json, document: Mapping[str, Json]) -> Iterator[Event]:
         block = self._blocks.get(number)
-        if block is None or block.kind != "call":
+        if block is None or block.kind not in ("call", SAID):
             raise self._invalid("arguments arrived before their call")
         piece = wire.get("input") if isinstance(wire, Mapping) else None
-        if text(piece):
-            block.bare = False
-            yield PartDelta(block.part, Slot.ARGUMENTS, piece)
+        if not piece:
+            return
+        if isinstance(piece, Mapping) and block.bare:
+            block.kind, piece = SAID, json.dumps(piece).decode()
+        elif not isinstance(piece, str) or block.kind == SAID:
+            raise self._invalid("a piece of arguments does not fit what came before")
+        block.bare = False
+        yield PartDelta(block.part, Slot.ARGUMENTS, piece)
 
     def _result(self, number: int, wire: Json, document: Mapping[str, Json]) -> Iterator[Event]:
         block = self._blocks.get(number)
@@ -312,9 +333,8 @@ class ConverseStreamDecoder:
         """Keep a piece of what is only told whole."""
         if piece is None:
             return
-        self._held += len(piece)
-        if self._held > MAX_HELD:
-            raise self._invalid(f"more than {MAX_HELD} characters of artefacts wait for their end")
+        if not self._held.take(len(piece) + PIECE):
+            raise self._invalid("too much waits for the ends of blocks")
         self._blocks[number].held.append(piece)
 
     def _block_stop(self, document: Mapping[str, Json]) -> Iterator[Event]:
@@ -347,8 +367,10 @@ class ConverseStreamDecoder:
         found = read_redacted(wire)
         if isinstance(found, Tag):
             if self._waiting:
-                yield PartDelta(self._waiting[-1].part, Slot.SIGNATURE, found.signature or "")
-                yield from self._release(found.format)
+                last = self._waiting[-1]
+                last.format = found.format
+                yield PartDelta(last.part, Slot.SIGNATURE, found.signature or "")
+                yield from self._release()
             return
         yield from self._release()
         if found is None:
@@ -358,16 +380,25 @@ class ConverseStreamDecoder:
             yield PartStart(block.part, found)
         yield PartEnd(block.part)
 
-    def _release(self, format_: str | None = None) -> Iterator[Event]:
-        """End the parts that waited, but for calls without arguments. format_: of the last one."""
-        bare: list[_Block] = []
-        for place, block in enumerate(self._waiting):
+    def _release(self) -> Iterator[Event]:
+        """End the parts that waited, but for calls without arguments."""
+        waiting, self._waiting = self._waiting, []
+        for block in waiting:
             if block.bare:
-                bare.append(block)
+                self._bare.append(block)
             else:
-                last = place == len(self._waiting) - 1
-                yield PartEnd(block.part, format=format_ if last else None)
-        self._waiting = bare
+                yield PartEnd(block.part, format=block.format)
+
+    def _settle(self, reason: FinishReason) -> Iterator[Event]:
+        """End every part; a whole call without arguments has the arguments {} (R3 i)."""
+        for number in sorted(self._blocks):
+            yield from self._stop(number)
+        yield from self._release()
+        bare, self._bare = self._bare, []
+        for block in bare:
+            if reason in WHOLE:
+                yield PartDelta(block.part, Slot.ARGUMENTS, "{}")
+            yield PartEnd(block.part, format=block.format)
 
     def _message_stop(self, document: Mapping[str, Json]) -> Iterator[Event]:
         word = text(document.get("stopReason"))
@@ -376,19 +407,15 @@ class ConverseStreamDecoder:
         reason = canonical_reason(word, has_calls=self._has_calls)
         if reason is FinishReason.ERROR:
             raise Ended(ended_badly(word, self._stage))
-        for number in sorted(self._blocks):
-            yield from self._stop(number)
-        for block in self._waiting:
-            if block.bare and reason in WHOLE:
-                yield PartDelta(block.part, Slot.ARGUMENTS, "{}")
-            block.bare = False
-        yield from self._release()
+        if self._reason is not None:
+            return
+        yield from self._settle(reason)
         self._regular = canonical_reason(word, has_calls=False) is reason
-        self._reason = self._reason or reason
+        self._reason, self._word = reason, word
         residue = {k: v for k, v in document.items() if k not in ("stopReason", "p")}
         yield ChoiceEnd(0, reason, word, keep(residue))
         if self._last is not None:
-            yield from self._end()
+            yield from self._end(reason)
 
     def _metadata(self, document: Mapping[str, Json]) -> Iterator[Event]:
         usage = decode_usage(document.get("usage"), document.get("serviceTier"))
@@ -396,13 +423,11 @@ class ConverseStreamDecoder:
             yield UsageUpdate(usage)
         self._last = {k: v for k, v in document.items() if k not in ("usage", "p")}
         if self._reason is not None:
-            yield from self._end()
+            yield from self._end(self._reason)
 
-    def _end(self) -> Iterator[Event]:
+    def _end(self, reason: FinishReason) -> Iterator[Event]:
         self._ended = True
-        for number in sorted(self._blocks):
-            yield from self._stop(number)
-        yield from self._release()
+        yield from self._settle(reason)
         yield ResponseEnd(keep(self._last) if self._last else NO_EXT)
 
 

@@ -37,6 +37,7 @@ def started_part(start: Mapping[str, Json]) -> Part | str | None:
             found = call_id(id_, residue)
             if kind == "toolResult":
                 return _started_result(found, residue)
+            residue.pop("input", None)
             executor = executor_of(inner.get("type"))
             return ToolCallPart(
                 call_id=found, name=name or "", executor=executor, ext=keep(residue)
