@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from arno.canon.events import (
     ChoiceEnd,
     Event,
@@ -28,9 +30,11 @@ from arno.canon.parts import (
     TextPart,
     ToolCallPart,
 )
-from arno.canon.response import FinishReason
+from arno.canon.response import Choice, FinishReason, Response
+from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
 from arno.dialects.base import Stamp
+from arno.dialects.responses.answer import encode_response
 from arno.dialects.responses.stream_encode import ResponsesStreamEncoder
 from tests.dialects.responses.building import said
 from tests.laws.harness import no_price
@@ -200,6 +204,51 @@ def test_a_client_tool_of_an_unknown_kind_is_told_as_a_function() -> None:
     call = ToolCallPart(call_id="c", name="bash", arguments="{}", kind="bash_of_elsewhere")
     documents = said([START, PartStart(0, call), PartEnd(0), STOP, ResponseEnd()])
     assert documents[-1]["response"]["output"][0]["type"] == "function_call"
+
+
+CUT: dict[str, tuple[ToolCallPart, FinishReason, str]] = {
+    "no arguments": (ToolCallPart(call_id="c", name="f"), FinishReason.LENGTH, "incomplete"),
+    "half of them": (
+        ToolCallPart(call_id="c", name="f", arguments='{"a"'),
+        FinishReason.CONTENT_FILTER,
+        "incomplete",
+    ),
+    "all of them": (
+        ToolCallPart(call_id="c", name="f", arguments="{}"),
+        FinishReason.LENGTH,
+        "completed",
+    ),
+    "what is no object": (
+        ToolCallPart(call_id="c", name="f", arguments="{a}"),
+        FinishReason.TOOL_CALLS,
+        "completed",
+    ),
+    "text of which nobody knows the end": (
+        ToolCallPart(call_id="c", name="sh", arguments="ls", kind="custom"),
+        FinishReason.LENGTH,
+        "incomplete",
+    ),
+    "text": (
+        ToolCallPart(call_id="c", name="sh", arguments="ls", kind="custom"),
+        FinishReason.STOP,
+        "completed",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CUT)
+def test_a_call_that_was_cut_off_says_so(case: str) -> None:
+    """R3 (i): whole answers and streams alike, and only where it may not be whole."""
+    call, reason, status = CUT[case]
+    first = ToolCallPart(call_id="b", name="sh", arguments="ls", kind="custom")
+    answer = Response(choices=(Choice(parts=(first, call), reason=reason),))
+    body, _ = written(*unfold(answer))
+    check_grammar(body)
+    wanted = ["completed", status]
+    output = documents_of(body)[-1]["response"]["output"]
+    assert [item["status"] for item in output] == wanted
+    document, _ = encode_response(answer)
+    assert [item["status"] for item in document["output"]] == wanted
 
 
 def test_a_failure_in_the_middle_holds_what_was_said() -> None:

@@ -19,12 +19,13 @@ from arno.dialects.base import Headers
 from arno.dialects.failures import decode_error
 from arno.dialects.residue import Document, integer, take, text
 from arno.dialects.responses.items import BrokenCall, attach, read_item
-from arno.dialects.responses.reasons import BAD, decode_ending, encode_ending
+from arno.dialects.responses.reasons import BAD, WHOLE, decode_ending, encode_ending
 from arno.dialects.responses.residue import give, is_native, keep
 from arno.dialects.responses.usage import count, decode_usage, encode_usage
 from arno.dialects.responses.writing import (
     Saying,
     group,
+    is_cut,
     item_id,
     lost,
     made_id,
@@ -161,7 +162,8 @@ def encode_response(response: Response) -> tuple[Document, tuple[Loss, ...]]:
         document.update(give(response.ext))
     else:
         document = {**document, **encode_ending(choice.reason), **SKELETON}
-    document["output"], dropped = write_output(choice.parts, response.id)
+    is_whole = choice.reason in WHOLE
+    document["output"], dropped = write_output(choice.parts, response.id, is_whole=is_whole)
     losses += dropped
     if response.usage is not None:
         document["usage"] = encode_usage(response.usage)
@@ -184,16 +186,21 @@ def head(
     return {key: value for key, value in members.items() if value is not None}
 
 
-def write_output(parts: Sequence[Part], response_id: str | None) -> tuple[list[Json], list[Loss]]:
-    """The items that say `parts`."""
+def write_output(
+    parts: Sequence[Part], response_id: str | None, *, is_whole: bool = True
+) -> tuple[list[Json], list[Loss]]:
+    """The items that say `parts`; is_whole: nothing in them was cut off."""
     output: list[Json] = []
     losses: list[Loss] = []
-    for number, draft in group(parts):
+    drafts = group(parts)
+    for number, draft in drafts:
         path = f"/choices/0/parts/{number}"
         if draft is None:
             losses.append(lost(parts[number], path))
             continue
-        saying = Saying(path=path, id=item_id(draft, response_id, len(output)))
+        cut = not is_whole and is_cut(draft, is_last=number == drafts[-1][0])
+        status = "incomplete" if cut else "completed"
+        saying = Saying(path=path, id=item_id(draft, response_id, len(output)), status=status)
         item, dropped = write_item(draft, saying)
         output.append(item)
         losses += dropped

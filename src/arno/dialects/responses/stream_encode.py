@@ -41,12 +41,13 @@ from arno.dialects.responses.answer import SKELETON, head
 from arno.dialects.responses.citations import encode_annotation
 from arno.dialects.responses.drafts import OpenItem, OpenPart
 from arno.dialects.responses.events import HEARTBEAT, event, failed_response
-from arno.dialects.responses.reasons import encode_ending
+from arno.dialects.responses.reasons import WHOLE, encode_ending
 from arno.dialects.responses.residue import give
 from arno.dialects.responses.usage import told_usage
 from arno.dialects.responses.writing import (
     Draft,
     Saying,
+    is_cut,
     item_id,
     kind_for,
     lost,
@@ -76,6 +77,7 @@ class ResponsesStreamEncoder:
         self._output: list[Document | None] = []
         self._items: dict[int, OpenItem] = {}
         self._current: OpenItem | None = None
+        self._last: OpenItem | None = None
         self._parts: dict[int, OpenPart] = {}
         self._usage: Usage | None = None
         self._end: ChoiceEnd | None = None
@@ -164,7 +166,7 @@ class ResponsesStreamEncoder:
         item = OpenItem(draft, id_, place, index)
         self._output.append(None)
         self._items[place] = item
-        self._current = item
+        self._current = self._last = item
         said += self._say("output_item.added", output_index=place, item=item.announced())
         return said, item.first
 
@@ -249,17 +251,25 @@ class ResponsesStreamEncoder:
             return said
         if item is self._current:
             self._current = None
+        if is_cut(item.draft, is_last=True):
+            return said + self._tag(item)  # the answer's end tells whether it is whole
         return said + self._finish(item)
 
     def _finish(self, item: OpenItem) -> bytes:
         """The item as a whole, and the one behind it that holds its signature."""
+        return self._done(item, "completed") + self._tag(item)
+
+    def _done(self, item: OpenItem, status: str) -> bytes:
         self._items.pop(item.index, None)
-        document = self._whole(item, status="completed")
+        document = self._whole(item, status)
         self._output[item.index] = document
-        said = self._say("output_item.done", output_index=item.index, item=document)
+        return self._say("output_item.done", output_index=item.index, item=document)
+
+    def _tag(self, item: OpenItem) -> bytes:
         tag = tag_behind(item.draft)
         if tag is None:
-            return said
+            return b""
+        said = b""
         place = len(self._output)
         document = write_tag(tag, made_id("reasoning", self._stamp.id, place))
         self._output.append(document)
@@ -289,7 +299,10 @@ class ResponsesStreamEncoder:
             return said + self._error(StreamError(NO_REASON))
         said += self._close_current()
         for item in list(self._items.values()):
-            said += self._finish(item)
+            cut = self._end.reason not in WHOLE and is_cut(item.draft, is_last=item is self._last)
+            has_tag = not item.draft.open
+            said += self._done(item, "incomplete" if cut else "completed")
+            said += b"" if has_tag else self._tag(item)
         ending = {**encode_ending(self._end.reason), **_own_ending({**self._kept, **give(end.ext)})}
         usage = self._told_usage()
         response = self._answer(ending, list(self._output), usage)

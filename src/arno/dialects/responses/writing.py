@@ -190,6 +190,20 @@ def item_id(draft: Draft, response_id: str | None, index: int) -> str | None:
     return made_id(draft.kind, response_id, index)
 
 
+def is_cut(draft: Draft, *, is_last: bool) -> bool:
+    """True for a call that an answer which ended before its time has not said to its end.
+
+    Arguments of a function are whole if they are an object; nothing shows of other input whether it
+    is, but only what was said last (`is_last`) can have been cut off.
+    """
+    part = draft.parts[-1]
+    if draft.native or not isinstance(part, ToolCallPart):
+        return False
+    if draft.kind == FUNCTION_CALL:
+        return not part.arguments or not to_object(part.arguments)[1]
+    return draft.kind == CUSTOM_CALL and is_last
+
+
 class Saying(msgspec.Struct, frozen=True):
     """How items are written. path: where the parts stand, for losses; id: of the item; to_client:
     an answer's items, which say everything, as against a request's; status: of a made item."""
