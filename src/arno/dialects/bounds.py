@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from arno.canon.events import Event, PartDelta
+from arno.canon.failure import Failure, FailureKind, Stage
 
 MAX_HELD = 8 * 1024 * 1024
 """Characters or bytes that one stream may keep, all that waits in it together."""
@@ -17,6 +18,14 @@ MAX_OPEN = 4096
 
 PIECE = 64
 """Bytes, about, that keeping one piece takes beside its characters."""
+
+TOO_MUCH = Failure(
+    FailureKind.INVALID_ANSWER,
+    "upstream says more than can be kept while an earlier part of its answer stays open",
+    retryable=True,
+    stage=Stage.MID_STREAM,
+)
+"""How a client's stream ends in which more would have to wait than `MAX_HELD`."""
 
 
 def weight(event: Event) -> int:

@@ -35,6 +35,7 @@ from arno.canon.response import FinishReason
 from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
 from arno.dialects.base import Stamp
+from arno.dialects.converse import stream_encode
 from tests.dialects.converse.building import answer, documents_of, fed
 from tests.laws.converse_harness import CONVERSE, decode, encode
 from tests.laws.harness import bare, checked, failed, folded, no_price
@@ -282,3 +283,30 @@ def test_events_of_this_dialect_that_nothing_else_knows_go_on() -> None:
     known = Opaque("converse", {"contentBlockDelta": {"contentBlockIndex": 7, "delta": {"x": 1}}})
     events: list[Event] = [ResponseStart(), known, Opaque("chat", {"metadata": {}}), *STOP]
     assert [name for name, _ in fed(events)] == ["messageStart", "contentBlockDelta", "messageStop"]
+
+
+def test_what_waits_for_its_turn_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_encode, "MAX_HELD", 5000)
+    piece = PartDelta(1, Slot.TEXT, "x" * 100)
+    late = PartDelta(2, Slot.TEXT, "y" * 100)
+    events: list[Event] = [
+        ResponseStart(),
+        PartStart(0, TextPart()),
+        PartStart(1, TextPart()),
+        *[piece] * 20,
+    ]
+    turns: list[Event] = [PartEnd(0), PartStart(2, TextPart()), *[late] * 20, PartEnd(1)]
+    told = fed(checked([*events, *turns, PartEnd(2), *STOP]))
+    assert [name for name, _ in told[-2:]] == ["contentBlockStop", "messageStop"]
+    told = fed([*events, *[piece] * 20, PartEnd(0), PartEnd(1), *STOP])
+    assert told[-1][0] == "!modelStreamErrorException"
+    said = [document["delta"]["text"] for name, document in told if name == "contentBlockDelta"]
+    assert said == ["x" * 100] * (len(told) - 2), "what was kept is told, and nothing after it"
+    assert len(said) > 20
+
+
+def test_parts_that_wait_count_with_what_they_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream_encode, "MAX_HELD", 5000)
+    starts = [PartStart(n, TextPart(text="x" * 1000)) for n in range(6)]
+    assert len(fed([ResponseStart(), *starts[:3]])) == 2
+    assert fed([ResponseStart(), *starts])[-1][0] == "!modelStreamErrorException"

@@ -30,6 +30,7 @@ from arno.canon.response import Choice, FinishReason, Response
 from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
 from arno.dialects.base import Stamp
+from arno.dialects.messages import stream_encode
 from tests.dialects.messages.documents import MESSAGES, events_of
 from tests.laws import messages_grammar as grammar
 from tests.laws.harness import folded, no_price
@@ -282,3 +283,22 @@ def test_calls_that_wait_cost_no_more_than_they_are():
     events += [PartEnd(n) for n in range(1000)]
     found = blocks(*events, ChoiceEnd(0, FinishReason.TOOL_CALLS), ResponseEnd())
     assert found == [("tool_use", "{}")] * 1000
+
+
+def test_what_waits_for_a_call_is_bounded(monkeypatch):
+    monkeypatch.setattr(stream_encode, "MAX_HELD", 5000)
+    call = PartStart(0, ToolCallPart(call_id="a", name="n"))
+    piece = PartDelta(1, Slot.TEXT, "x" * 100)
+    events = [call, PartStart(1, TextPart()), *[piece] * 20]
+    again = [PartStart(2, call.part), *[piece] * 20, PartEnd(2), PartEnd(1)]
+    assert len(blocks(*events, PartEnd(0), *again, *END)) == 4, "what was told is kept no more"
+    body = told(*events, *[piece] * 20, PartEnd(0), PartEnd(1), *END)
+    started = grammar.check_failed(body)
+    assert [start["type"] for start, _ in started] == ["tool_use", "text"]
+    assert 20 < len(said(started[1][1])) / 100 < 40, "what was kept is told, and nothing after it"
+
+
+def test_nothing_is_said_behind_a_failure():
+    stream = encoder()
+    assert stream.feed([ResponseStart(), StreamError(FAILURE)])
+    assert stream.feed([PartStart(0, TextPart(text="x")), PartEnd(0), *END]) == b""

@@ -1,9 +1,9 @@
 """Streams of the converse dialect: events to messages.
 
 One block is open at a time, as the service has it: parts that other dialects interleave wait their
-turn, in the order in which they began. `messageStop` waits for the end of the answer, since parts
-may follow the reason and a failure takes it back. No end is ever made up (R5). After a failure what
-waited is told without any block's end: each delta names its block.
+turn, in the order in which they began, within bounds (`bounds`). `messageStop` waits for the end of
+the answer, since parts may follow the reason and a failure takes it back. No end is ever made up
+(R5). After a failure what waited is told without any block's end: each delta names its block.
 
 Towards the client everything is shown; see `blocks_encode`. What is only known when a part ends
 (signatures, sealed artefacts) is written then.
@@ -11,6 +11,7 @@ Towards the client everything is shown; see `blocks_encode`. What is only known 
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -45,6 +46,7 @@ from arno.canon.parts import (
     ToolResultPart,
 )
 from arno.dialects.base import Pricer, Stamp
+from arno.dialects.bounds import MAX_HELD, TOO_MUCH, Budget, weight
 from arno.dialects.converse.artefacts import written_behind, written_sealed, written_signature
 from arno.dialects.converse.blocks_encode import encode_part, wire_id
 from arno.dialects.converse.citations import encode_citation
@@ -79,11 +81,12 @@ class _Block:
     """One part on its way out.
 
     number: of its block, None until it begins; told: the end of its first piece, where that says
-    more than the others do; spoken: something of it was written.
+    more than the others do; spoken: something of it was written; held: what waits of it, in bytes.
     """
 
     __slots__ = (
         "ended",
+        "held",
         "number",
         "part",
         "prefix",
@@ -100,6 +103,7 @@ class _Block:
         self.prefix = self.suffix = self.told = b""
         self.spoken = False
         self.waiting: list[PartDelta] = []
+        self.held = 0
         self.signature = part.signature
         self.ended = False
 
@@ -112,7 +116,9 @@ class ConverseStreamEncoder:
         self._pricer = pricer
         self._writing = Writing(to_client=True)
         self._blocks: dict[int, _Block | None] = {}
-        self._queue: list[_Block] = []
+        self._queue: deque[_Block] = deque()
+        self._held = Budget(MAX_HELD)
+        self._over = False
         self._next_block = 0
         self._begun = False
         self._reason: ChoiceEnd | None = None
@@ -129,7 +135,7 @@ class ConverseStreamEncoder:
         pieces: list[bytes] = []
         for one in events:
             encode = _ENCODERS.get(type(one))
-            if encode is not None:
+            if encode is not None and not self._over:
                 pieces.append(encode(self, one))
         return b"".join(pieces)
 
@@ -159,7 +165,17 @@ class ConverseStreamEncoder:
             return b""
         block = self._blocks[start.index] = _Block(part)
         self._queue.append(block)
-        return self._open(block, path) if self._queue[0] is block else b""
+        return self._open(block, path) if self._queue[0] is block else self._wait(block, start)
+
+    def _wait(self, block: _Block, event: PartStart | PartDelta) -> bytes:
+        """Count an event that waits for its block's turn; the end, if that is too much."""
+        size = weight(event)
+        if not self._held.take(size):
+            return self._error(StreamError(TOO_MUCH))
+        block.held += size
+        if isinstance(event, PartDelta):
+            block.waiting.append(event)
+        return b""
 
     def _drop_choice(self, choice: int) -> None:
         if choice not in self._others:
@@ -194,6 +210,7 @@ class ConverseStreamEncoder:
             block.told = around[1][:-1] + _told_of(part)
         said = self._opening(block, part, path)
         pieces = [said, *(self._piece(block, one) for one in block.waiting)]
+        self._held.release(block.held)
         block.waiting.clear()
         return b"".join(pieces)
 
@@ -251,8 +268,7 @@ class ConverseStreamEncoder:
         if block is None:
             return b""
         if block.number is None:
-            block.waiting.append(one)
-            return b""
+            return self._wait(block, one)
         return self._piece(block, one)
 
     def _piece(self, block: _Block, one: PartDelta) -> bytes:
@@ -291,7 +307,7 @@ class ConverseStreamEncoder:
             block.part = msgspec.structs.replace(block.part, format=end.format)
         pieces: list[bytes] = []
         while self._queue and self._queue[0].ended:
-            first = self._queue.pop(0)
+            first = self._queue.popleft()
             pieces.append(self._close(first))
             if self._queue:
                 pieces.append(self._open(self._queue[0]))
@@ -357,6 +373,7 @@ class ConverseStreamEncoder:
 
     def _error(self, error: StreamError) -> bytes:
         """What waited, then the failure; a reason that was held is never said."""
+        self._over = True
         waiting = b"".join(self._open(block) for block in self._queue if block.number is None)
         return waiting + stream_failure(error.failure, self._stamp)
 

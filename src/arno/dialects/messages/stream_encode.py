@@ -7,6 +7,8 @@ usage, `message_stop`. Other dialects keep several parts open at once, so:
 - an open call keeps the wire until it ends, and what comes for other parts waits, part by part;
 - sealed reasoning is said when its block is closed, since the wire has it in one piece.
 
+What waits is bounded (`bounds`): beyond that the stream ends as a failure.
+
 `message_start` waits for the first thing to say, `message_delta` for the end, when usage is known.
 No finish is ever made up (R5): an answer that ends without a reason ends as a failure.
 """
@@ -36,6 +38,7 @@ from arno.canon.ext import Loss
 from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.usage import Usage
 from arno.dialects.base import Pricer, Stamp
+from arno.dialects.bounds import MAX_HELD, TOO_MUCH, Budget, weight
 from arno.dialects.disclosure import MEMBER, disclosed
 from arno.dialects.messages.answer import has_calls, head
 from arno.dialects.messages.failures import error_frame
@@ -67,6 +70,7 @@ class MessagesStreamEncoder:
         self._end: ChoiceEnd | None = None
         self._began = self._over = False
         self._guessed = False
+        self._held = Budget(MAX_HELD)
         self._next_block = 0
         self._blocks: dict[int, Block] = {}
         self._current: Block | None = None
@@ -87,7 +91,8 @@ class MessagesStreamEncoder:
                 quick = current.quick(events[0])
                 if quick is not None:
                     return quick
-        return b"".join([_ENCODERS[type(event)](self, event) for event in events])
+        said = [_ENCODERS[type(event)](self, event) for event in events if not self._over]
+        return b"".join(said)
 
     def _response_start(self, event: ResponseStart) -> bytes:
         self._start = event
@@ -127,9 +132,15 @@ class MessagesStreamEncoder:
         if current is not None and current.index == index:
             return self._say(event)
         if current is not None and current.keeps_the_wire:
-            self._waiting.setdefault(index, []).append(event)
-            return b""
+            return self._wait(event)
         return self._say(event)
+
+    def _wait(self, event: _PartEvent) -> bytes:
+        """Keep what cannot be said while a call is open; the end, if that is too much."""
+        if not self._held.take(weight(event)):
+            return self._error(StreamError(TOO_MUCH))
+        self._waiting.setdefault(event.index, []).append(event)
+        return b""
 
     def _say(self, event: _PartEvent) -> bytes:
         if isinstance(event, PartStart):
@@ -189,7 +200,9 @@ class MessagesStreamEncoder:
         said: list[bytes] = []
         while self._waiting and not (self._current and self._current.keeps_the_wire):
             index = next(iter(self._waiting))
-            said.extend(self._part(event) for event in self._waiting.pop(index))
+            for event in self._waiting.pop(index):
+                self._held.release(weight(event))
+                said.append(self._part(event))
         return b"".join(said)
 
     def _lost(self, losses: Sequence[Loss]) -> bool:
@@ -238,6 +251,7 @@ class MessagesStreamEncoder:
         while self._waiting:
             said.append(self._close())
             said.append(self._say_waiting())
+        self._current, self._over = None, True
         return b"".join(said) + error_frame(event.failure, self._stamp)
 
     def _opaque(self, event: Opaque) -> bytes:
