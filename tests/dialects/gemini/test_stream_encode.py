@@ -1,6 +1,7 @@
 """Streams toward clients: what waits and what does not, endings, what cannot be told."""
 
 import gc
+import tracemalloc
 import weakref
 
 import pytest
@@ -34,8 +35,10 @@ from arno.canon.parts import (
 from arno.canon.response import FinishReason
 from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
+from arno.dialects import bounds
 from arno.dialects.base import Stamp
 from arno.dialects.gemini import stream_encode
+from arno.wire import json
 from tests.dialects.gemini.building import answer, chunks_of, fed
 from tests.laws.gemini import GEMINI, decode, encode, failure_of
 from tests.laws.harness import failed, folded, no_price
@@ -112,8 +115,100 @@ def test_calls_keep_their_order_whichever_ends_first():
     other = ToolCallPart(call_id="2", name="g")
     begun = [ResponseStart(), PartStart(0, CALL), PartStart(1, other), PartEnd(1)]
     assert fed(begun) == []
-    said = fed([*begun, PartEnd(0)])
+    said = fed([*begun, PartEnd(0), STOP])
     assert [part["functionCall"]["id"] for part in parts(said)] == ["1", "2"]
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [
+        (FinishReason.TOOL_CALLS, {"args": {}}),
+        (FinishReason.STOP, {"args": {}}),
+        (FinishReason.LENGTH, {"willContinue": True}),
+        (FinishReason.CONTENT_FILTER, {"willContinue": True}),
+    ],
+)
+def test_a_call_that_was_cut_short_gets_no_arguments_made_up(reason, told):
+    """Which is known only when the answer ends; a call with arguments need not wait for it."""
+    bare = ToolCallPart(call_id="1", name="f")
+    value = answer(bare, reason=reason)
+    body, losses = encode([list(unfold(value))])
+    (call,) = parts(chunks_of(body))[:1]
+    document, whole_losses = GEMINI.encode_response(value)
+    assert call == {"functionCall": {"id": "1", "name": "f", **told}}
+    whole = json.loads(json.dumps(document))
+    assert whole["candidates"][0]["content"]["parts"] == [call]
+    lost = [] if "args" in told else ["approximated"]
+    assert [loss.action for loss in losses] == [loss.action for loss in whole_losses] == lost
+    (read,) = folded(decode(body)).choices[0].parts
+    assert isinstance(read, ToolCallPart)
+    assert read.arguments == ("{}" if "args" in told else "")
+    begun = [ResponseStart(), PartStart(0, bare)]
+    assert fed([*begun, PartEnd(0)]) == []
+    assert len(fed([*begun, PartDelta(0, Slot.ARGUMENTS, "{}"), PartEnd(0)])) == 1
+
+
+def test_text_of_which_nothing_can_be_cited_is_not_kept():
+    encoder = GEMINI.stream_encoder(Stamp(), no_price, include_usage=True)
+    encoder.feed([ResponseStart(), PartStart(0, TextPart()), PartStart(1, ReasoningPart())])
+    tracemalloc.start()
+    try:
+        for number in range(64):
+            piece = str(number) * 65536
+            encoder.feed([PartDelta(0, Slot.TEXT, piece), PartDelta(1, Slot.TEXT, piece)])
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 1024 * 1024
+
+
+def test_many_open_calls_are_told_in_a_time_that_grows_with_their_number():
+    """Counted in steps, not in seconds: each part that ends looks at no others but the first."""
+
+    class Counted(dict):
+        looks = 0
+
+        def __getitem__(self, key):
+            Counted.looks += 1
+            return super().__getitem__(key)
+
+        def items(self):
+            Counted.looks += len(self)
+            return super().items()
+
+    encoder = stream_encode.GeminiStreamEncoder(Stamp(), no_price)
+    encoder._waiting = Counted()
+    calls = range(2000)
+    start = [PartStart(n, ToolCallPart(call_id=str(n), name="f", arguments="{}")) for n in calls]
+    encoder.feed([ResponseStart(), *start])
+    body = encoder.feed([PartEnd(n) for n in reversed(calls)])
+    assert [part["functionCall"]["id"] for part in parts(chunks_of(body))] == [
+        str(n) for n in calls
+    ]
+    assert Counted.looks < 10 * len(calls)
+
+
+def test_what_waits_behind_an_open_call_is_bounded():
+    picture = MediaPart(kind=MediaKind.IMAGE, media_type="image/png", data="A" * (3 * 1024 * 1024))
+    events = [ResponseStart(), PartStart(0, CALL)]
+    for number in range(1, 4):
+        events += [PartStart(number, picture), PartEnd(number)]
+    told = fed(events)
+    assert told[-1]["error"]["code"] == 502
+    assert all("error" not in chunk for chunk in fed(events[:-2]))
+    free = [events[0], *events[2:]]
+    assert len(fed(free)) == 3
+
+
+def test_citations_are_told_up_to_a_bound():
+    note = {"type": "url_citation", "url_citation": {"url": "https://a.test"}}
+    begun = [ResponseStart(), PartStart(0, TextPart()), PartDelta(0, Slot.TEXT, "a")]
+    for many, lost in ((1000, []), (1001, ["dropped"])):
+        cited = [PartDelta(0, Slot.ANNOTATION, note)] * many
+        body, losses = encode([[*begun, *cited, PartEnd(0), STOP, ResponseEnd()]])
+        told = chunks_of(body)[-1]["candidates"][0]["groundingMetadata"]["groundingSupports"]
+        assert len(told) == 1000
+        assert [loss.action for loss in losses] == lost
 
 
 def test_a_failure_tells_what_is_whole_and_no_finish():
@@ -152,10 +247,10 @@ def test_nothing_is_told_behind_the_end():
 
 
 def test_what_must_be_told_whole_is_bounded(monkeypatch):
-    monkeypatch.setattr(stream_encode, "MOST_HELD", 10)
-    begun = [ResponseStart(), PartStart(0, CALL), PartDelta(0, Slot.ARGUMENTS, "x" * 10)]
+    monkeypatch.setattr(stream_encode, "MAX_HELD", 2 * bounds.PIECE + 500)
+    begun = [ResponseStart(), PartStart(0, CALL), PartDelta(0, Slot.ARGUMENTS, "x" * 100)]
     assert fed(begun) == []
-    (error,) = fed([*begun, PartDelta(0, Slot.ARGUMENTS, "x")])
+    (error,) = fed([*begun, PartDelta(0, Slot.ARGUMENTS, "x" * 500)])
     assert error["error"]["code"] == 502
 
 

@@ -218,7 +218,8 @@ def _encode_choice(choice: Choice, response_id: str | None, losses: list[Loss]) 
     parts: list[Document] = []
     ids = AnswerIds(response_id, choice.index)
     for number, part in enumerate(choice.parts):
-        told = Told(f"/choices/{choice.index}/parts/{number}", to_client=True)
+        path = f"/choices/{choice.index}/parts/{number}"
+        told = Told(path, to_client=True, cut=choice.reason in CUT)
         if isinstance(part, TextPart) and part.annotations and grounding is not None:
             _ground(part, grounding, len(parts), told)
         apart = number > 0 and _must_part(choice.parts[number - 1], part)
@@ -250,7 +251,7 @@ def _must_part(first: Part, second: Part) -> bool:
 
 def _ground(part: TextPart, grounding: Grounding, place: int, told: Told) -> None:
     for annotation in part.annotations:
-        if not grounding.add(annotation, "", part.text, place):
+        if not grounding.add(annotation, 0, part.text, place):
             told.lose("dropped", "only citations of an address have a place", "/annotations")
 
 

@@ -21,6 +21,8 @@ GROUNDING, CITATIONS = "groundingMetadata", "citationMetadata"
 URL_CITATION = "url_citation"
 MOST_CITATIONS = 1000
 """Citations of a candidate that are told as such; the wire's own document is kept whole."""
+MOST_CITED = 1024 * 1024
+"""Characters of a text that are kept for its citations; those of a longer one are not told."""
 STRETCH = 1024
 """Characters whose places are found together."""
 
@@ -159,10 +161,15 @@ class Grounding:
         self._sources: list[Document] = []
         self._supports: list[Document] = []
 
-    def add(self, annotation: Json, text_before: str, whole: str, part: int = 0) -> bool:
+    @property
+    def is_full(self) -> bool:
+        """True if no more are told."""
+        return len(self._supports) >= MOST_CITATIONS
+
+    def add(self, annotation: Json, before: int, whole: str, part: int = 0) -> bool:
         """Take one in. False if it is no citation of an address.
 
-        whole: the text that is cited; text_before: what stands before it in the same wire part;
+        whole: the text that is cited; before: the bytes before it in the same wire part;
         part: the place of that part, 0 also where it is not known.
         """
         source = annotation.get(URL_CITATION) if isinstance(annotation, Mapping) else None
@@ -171,7 +178,7 @@ class Grounding:
         support: Document = {}
         start, end = integer(source.get("start_index")), integer(source.get("end_index"))
         if start is not None and end is not None and 0 <= start <= end <= len(whole):
-            support["segment"] = _wire_segment(text_before, whole, start, end, part)
+            support["segment"] = _wire_segment(before, whole, start, end, part)
         elif part:
             support["segment"] = {"partIndex": part}
         support["groundingChunkIndices"] = [self._chunk(source)]
@@ -203,9 +210,8 @@ class Grounding:
         }
 
 
-def _wire_segment(before: str, whole: str, start: int, end: int, part: int) -> Document:
-    offset = len(before.encode(errors="replace"))
-    first = offset + len(whole[:start].encode(errors="replace"))
+def _wire_segment(before: int, whole: str, start: int, end: int, part: int) -> Document:
+    first = before + len(whole[:start].encode(errors="replace"))
     said = whole[start:end]
     segment: Document = {"partIndex": part} if part else {}
     if first:

@@ -194,6 +194,10 @@ def _was_bare(part: ToolResultPart) -> bool:
     return bool(note(part.ext, ".id") == "made")
 
 
+def _is_foreign_result(message: Message) -> bool:
+    return message.role is Role.TOOL and not is_native(message.ext)
+
+
 def _gathered(messages: Sequence[_Numbered]) -> list[_Numbered]:
     """Results of tools before whatever else was said since their calls (R16).
 
@@ -210,7 +214,7 @@ def _gathered(messages: Sequence[_Numbered]) -> list[_Numbered]:
             calls |= {part.call_id for part in message.parts if isinstance(part, ToolCallPart)}
             told.append(each)
             place = len(told)
-        elif not is_native(message.ext) and _result_id(message) in calls:
+        elif _is_foreign_result(message) and (place == len(told) or _result_id(message) in calls):
             told.insert(place, each)
             place += 1
         else:

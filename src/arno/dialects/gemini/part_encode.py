@@ -22,6 +22,7 @@ from arno.canon.parts import (
 from arno.dialects.arguments import to_object
 from arno.dialects.gemini import signatures
 from arno.dialects.gemini.media import encode_media, media_losses, media_member
+from arno.dialects.gemini.pieces import GOES_ON
 from arno.dialects.gemini.residue import DIALECT, give, is_native, note, respell
 from arno.dialects.residue import Document
 from arno.wire import json
@@ -30,13 +31,17 @@ NO_PLACE = "this wire has no place for it"
 
 
 class Told:
-    """What encoding parts gives beside the parts: losses."""
+    """What encoding parts gives beside the parts: losses.
 
-    __slots__ = ("losses", "path", "to_client")
+    cut: of an answer that stopped before it had said all.
+    """
 
-    def __init__(self, path: str, *, to_client: bool) -> None:
+    __slots__ = ("cut", "losses", "path", "to_client")
+
+    def __init__(self, path: str, *, to_client: bool, cut: bool = False) -> None:
         self.path = path
         self.to_client = to_client
+        self.cut = cut
         self.losses: list[Loss] = []
 
     def lose(self, action: str, why: str, below: str = "") -> None:
@@ -102,13 +107,21 @@ def encode_call(part: ToolCallPart, told: Told, *, with_id: bool) -> Document | 
     document = give(part.ext)
     inner: Document = {"id": part.call_id} if with_id else {}
     inner["name"] = part.name
-    inner["args"] = arguments
+    if told.cut and not part.arguments.strip():
+        # Arguments that never came are none, and not the empty object.
+        inner[GOES_ON] = True
+        if not is_native(part.ext):
+            told.lose("approximated", "a call that was cut short is told as one that goes on")
+    else:
+        inner["args"] = arguments
     return _nested(part, document, "functionCall", inner)
 
 
 def _nested(part: Part, outer: Document, member: str, inner: Document) -> Document:
     """`outer` with `inner` at `member`, over what was kept there."""
     kept = outer.pop(member, {})
+    if "args" in inner:
+        kept = {name: value for name, value in kept.items() if name != GOES_ON}
     if note(part.ext, ".args") == "absent" and bytes(inner.get("args", b"")) == b"{}":
         del inner["args"]
     if kept.get("args", "") is None and bytes(inner.get("args", b"")) == b"{}":

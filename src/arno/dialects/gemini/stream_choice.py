@@ -26,7 +26,7 @@ from arno.canon.parts import (
 )
 from arno.dialects.bounds import MAX_HELD, PIECE, Budget
 from arno.dialects.gemini import signatures
-from arno.dialects.gemini.citations import MOST_CITATIONS, Cited, Segment, citations_of
+from arno.dialects.gemini.citations import MOST_CITATIONS, MOST_CITED, Cited, Segment, citations_of
 from arno.dialects.gemini.ids import Ids
 from arno.dialects.gemini.merging import may_join
 from arno.dialects.gemini.parts import decode_part
@@ -34,9 +34,6 @@ from arno.dialects.gemini.pieces import Pieces
 from arno.dialects.gemini.residue import residue_of
 from arno.dialects.residue import Document
 from arno.wire import json
-
-MOST_CITED = 1024 * 1024
-"""Characters of a text that are kept to find cited segments in; a longer one is not searched."""
 
 KEPT_ONCE = 64
 """Members of a candidate that are kept for its end, at most; a candidate has about ten."""

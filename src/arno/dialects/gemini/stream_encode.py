@@ -8,6 +8,7 @@ recorded chunks.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -30,19 +31,23 @@ from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.parts import ReasoningPart, TextPart
 from arno.canon.usage import Usage
 from arno.dialects.base import Pricer, Stamp
+from arno.dialects.bounds import MAX_HELD, Budget, weight
 from arno.dialects.gemini.answer import BLOCKED, FEEDBACK
 from arno.dialects.gemini.chunks import HEARTBEAT, candidate, chunk, error_frames, tail_of
-from arno.dialects.gemini.citations import CITATIONS, GROUNDING, Grounding
-from arno.dialects.gemini.reasons import wire_reason
+from arno.dialects.gemini.citations import (
+    CITATIONS,
+    GROUNDING,
+    MOST_CITATIONS,
+    MOST_CITED,
+    Grounding,
+)
+from arno.dialects.gemini.reasons import CUT, wire_reason
 from arno.dialects.gemini.residue import DIALECT, give, is_native, note
 from arno.dialects.gemini.stream_parts import Text, Whole, is_call, is_hidden, is_text
 from arno.dialects.gemini.usage import told_usage
 from arno.dialects.residue import Document
 
-MOST_HELD = 64 * 1024 * 1024
-"""Characters of parts that may wait for their ends; a longer answer is a failure."""
-MOST_CITED = 1024 * 1024
-"""Characters of a text in which citations are told."""
+TOO_MANY = f"at most {MOST_CITATIONS} citations are told"
 EMPTY: Document = {"text": ""}
 """A piece that says nothing: chat histories of the SDK drop a turn with a chunk of no parts."""
 
@@ -62,18 +67,19 @@ TOO_MUCH = Failure(
 class _Choice:
     """What of one choice was told.
 
-    before: the text that an open text goes on with; runs: it may go on; thinks: a thought was told
-    last, and nothing has closed it.
+    before: the bytes of the text that an open text goes on with; runs: it may go on; thinks: a
+    thought was told last, and nothing has closed it; waiting: parts that are told whole, in order.
     """
 
-    __slots__ = ("before", "called", "finish", "grounding", "parts", "runs", "thinks")
+    __slots__ = ("before", "called", "finish", "grounding", "parts", "runs", "thinks", "waiting")
 
     def __init__(self) -> None:
         self.parts = 0
         self.called = False
         self.finish: ChoiceEnd | None = None
         self.grounding = Grounding()
-        self.before = ""
+        self.before = 0
+        self.waiting: deque[int] = deque()
         self.runs = False
         self.thinks = False
 
@@ -90,7 +96,7 @@ class GeminiStreamEncoder:
         self._texts: dict[int, tuple[Text, int, str]] = {}
         self._citations: dict[int, list[Json]] = {}
         self._waiting: dict[int, Whole] = {}
-        self._held = 0
+        self._budget = Budget(MAX_HELD)
         self._feedback: Json = None
         self._ended = False
         self._losses: list[Loss] = []
@@ -137,11 +143,10 @@ class GeminiStreamEncoder:
         if not is_text(part):
             choice.runs = choice.thinks = False
             choice.called = choice.called or is_call(part)
-            self._waiting[event.index] = Whole(event, path)
-            return b""
+            return self._begin_waiting(event, path, choice)
         plain = isinstance(part, TextPart) and part.signature is None
         if not (plain and choice.runs):
-            choice.before = ""
+            choice.before = 0
         choice.runs = plain
         text = Text(part, event.choice, self._tail, apart=choice.thinks)
         choice.thinks = False
@@ -149,6 +154,23 @@ class GeminiStreamEncoder:
         if isinstance(part, TextPart) and part.annotations:
             self._citations[event.index] = list(part.annotations)
         return text.initial()
+
+    def _begin_waiting(self, event: PartStart, path: str, choice: _Choice) -> bytes:
+        """One frame of an upstream's is never too much for itself, but behind what waits it is."""
+        whole = Whole(event, path)
+        fits = self._hold(whole, event)
+        if not fits and self._waiting:
+            return self._fail(TOO_MUCH)
+        self._waiting[event.index] = whole
+        choice.waiting.append(event.index)
+        return b""
+
+    def _hold(self, whole: Whole, event: PartStart | PartDelta) -> bool:
+        """True if there is room for more of a part."""
+        amount = weight(event)
+        fits = self._budget.take(amount)
+        whole.size += amount if fits else 0
+        return fits
 
     def _lose(self, path: str, action: str, why: str) -> None:
         loss = Loss(path, action, why)
@@ -163,8 +185,7 @@ class GeminiStreamEncoder:
         if event.slot is Slot.TEXT:
             return text.piece(event.value)
         if event.slot is Slot.ANNOTATION:
-            self._citations.setdefault(event.index, []).append(event.value)
-            return b""
+            return self._keep_citation(event, path)
         if event.slot is Slot.LOGPROBS:
             self._lose(f"{path}/logprobs", "dropped", "the wire tells them in its own form only")
             return b""
@@ -174,10 +195,18 @@ class GeminiStreamEncoder:
         whole = self._waiting.get(event.index)
         if whole is None:
             return b""
-        before = whole.size
+        if not self._hold(whole, event):
+            return self._fail(TOO_MUCH)
         whole.feed(event)
-        self._held += whole.size - before
-        return self._fail(TOO_MUCH) if self._held > MOST_HELD else b""
+        return b""
+
+    def _keep_citation(self, event: PartDelta, path: str) -> bytes:
+        cited = self._citations.setdefault(event.index, [])
+        if len(cited) < MOST_CITATIONS:
+            cited.append(event.value)
+        else:
+            self._lose(f"{path}/annotations", "dropped", TOO_MANY)
+        return b""
 
     def _part_end(self, event: PartEnd) -> bytes:
         if event.index in self._texts:
@@ -196,19 +225,23 @@ class GeminiStreamEncoder:
         annotations = self._citations.pop(event.index, None)
         if annotations:
             out += self._cite(text, number, annotations, path)
-        if choice.runs and len(choice.before) <= MOST_CITED:
-            choice.before += "".join(text.said)
+        if choice.runs and text.length > MOST_CITED:
+            choice.before += text.length  # what goes on with it is not cited either
+        elif choice.runs:
+            choice.before += sum(len(said.encode(errors="replace")) for said in text.said)
         return out
 
     def _cite(self, text: Text, number: int, annotations: list[Json], path: str) -> bytes:
         """A chunk with the citations so far, while a reader still has the text open."""
         choice = self._choices[number]
         whole = "".join(text.said)
-        if len(choice.before) + len(whole) > MOST_CITED:
+        if choice.before + text.length > MOST_CITED:
             self._lose(f"{path}/annotations", "dropped", "the text is too long to be cited")
             return b""
         for annotation in annotations:
-            if not choice.grounding.add(annotation, choice.before, whole):
+            if choice.grounding.is_full:
+                self._lose(f"{path}/annotations", "dropped", TOO_MANY)
+            elif not choice.grounding.add(annotation, choice.before, whole):
                 why = "only citations of an address have a place"
                 self._lose(f"{path}/annotations", "dropped", why)
         grounding = choice.grounding.document
@@ -216,26 +249,26 @@ class GeminiStreamEncoder:
 
     def _flush(self, choice: int, *, all_: bool = False) -> bytes:
         """The parts that have ended, up to the first that has not (all_: beyond it as well)."""
-        out = b""
-        mine = [index for index, whole in self._waiting.items() if whole.choice == choice]
-        for index in mine:
-            whole = self._waiting[index]
-            if not whole.ended:
-                if not all_:
-                    break
-                continue
-            del self._waiting[index]
-            self._held -= whole.size
-            document = whole.encode(self._losses)
+        mine = self._choices[choice]
+        cut = mine.finish is None or mine.finish.reason in CUT
+        out: list[bytes] = []
+        while mine.waiting:
+            whole = self._waiting[mine.waiting[0]]
+            ready = whole.ended and not (whole.is_bare and mine.finish is None)
+            if not ready and not all_:
+                break
+            del self._waiting[mine.waiting.popleft()]
+            self._budget.release(whole.size)
+            document = whole.encode(self._losses, cut=cut) if whole.ended else None
             if document is not None:
-                out += self._chunk(choice, document)
-        return out
+                out.append(self._chunk(choice, document))
+        return b"".join(out)
 
     def _choice_end(self, event: ChoiceEnd) -> bytes:
         choice = self._choices.setdefault(event.choice, _Choice())
         if choice.finish is None:
             choice.finish = event  # the first reason counts
-        return b""
+        return self._flush(event.choice)
 
     def _keep_usage(self, event: UsageUpdate) -> bytes:
         self._usage = event.usage

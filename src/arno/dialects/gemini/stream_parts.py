@@ -23,6 +23,7 @@ from arno.canon.parts import (
 from arno.dialects import tags
 from arno.dialects.gemini import signatures
 from arno.dialects.gemini.chunks import candidate, chunk
+from arno.dialects.gemini.citations import MOST_CITED
 from arno.dialects.gemini.part_encode import Told, encode_part
 from arno.dialects.gemini.residue import is_native
 from arno.dialects.residue import Document
@@ -34,8 +35,9 @@ MARK = "\0"
 
 
 class Text:
-    """A text, a refusal or a thought. said: its pieces so far.
+    """A text, a refusal or a thought. is_told: a piece of it was; length: characters so far.
 
+    said: what it says, kept only where citations may come, of a text that is not too long;
     apart: a thought must be told from the one before it, which nothing has closed.
     """
 
@@ -47,6 +49,8 @@ class Text:
         "_frame",
         "_tag",
         "_tail",
+        "is_told",
+        "length",
         "part",
         "said",
     )
@@ -54,6 +58,8 @@ class Text:
     def __init__(self, part: Part, choice: int, tail: Document, *, apart: bool) -> None:
         self.part = part
         self.said: list[str] = []
+        self.length = 0
+        self.is_told = False
         self._choice = choice
         self._tail = tail
         self._end = Tag()
@@ -83,15 +89,22 @@ class Text:
 
     def piece(self, text: str) -> bytes:
         """The chunk of one more piece."""
-        first = not self.said
-        self.said.append(text)
-        if first:
+        self._keep(text)
+        if not self.is_told:
+            self.is_told = True
             self._tag = self._opening()
             if self._tag is not None:
                 proof = tags.write64(self._tag)
                 return self._chunk({"text": text, **self._beside, "thoughtSignature": proof})
         head, tail = self._frame
         return b"%b%b%b" % (head, msgspec.json.encode(text), tail)
+
+    def _keep(self, text: str) -> None:
+        self.length += len(text)
+        if self.length > MOST_CITED:
+            self.said.clear()
+        elif text and isinstance(self.part, TextPart):
+            self.said.append(text)
 
     def _opening(self) -> Tag | None:
         """What a thought's first piece says of it beside its text."""
@@ -128,7 +141,7 @@ class Text:
         if signature is not None:
             readable = format_ or whole.format
             whole = msgspec.structs.replace(whole, signature=signature, format=readable)
-        elif self.said:
+        elif self.is_told:
             return b""
         proof = signatures.for_client(whole)
         return b"" if proof is None else self._chunk({"text": "", "thoughtSignature": proof})
@@ -140,12 +153,12 @@ class Text:
         silent = end.signature is None and end.sealed is None
         if silent:
             return b"" if self._tag is None else self._thought(Tag(ends=True))
-        if self.said and not self._is_own(readable):
+        if self.is_told and not self._is_own(readable):
             return self._thought(msgspec.structs.replace(end, ends=True))
         whole = msgspec.structs.replace(
             part, text="", format=readable, signature=end.signature, sealed=end.sealed
         )
-        if self._apart and not self.said:
+        if self._apart and not self.is_told:
             return self._thought(signatures.tag_of(whole))
         proof = signatures.for_client(whole)
         return b"" if proof is None else self._thought(proof)
@@ -158,17 +171,23 @@ class Text:
     @property
     def is_open(self) -> bool:
         """True for a thought that was told and that nothing closes for a reader."""
-        return bool(self.said) and self._tag is None and self._end == Tag(format=self._end.format)
+        return self.is_told and self._tag is None and self._end == Tag(format=self._end.format)
 
 
 class Whole:
-    """A part that is told at its end. size: characters that wait."""
+    """A part that is told at its end. size: what of it waits, as far as it was counted.
 
-    __slots__ = ("_fold", "_path", "choice", "ended", "size")
+    is_bare: a call whose arguments have not come; those of a call that was cut short never do, so
+    it waits for the end of its choice.
+    """
+
+    __slots__ = ("_fold", "_path", "choice", "ended", "is_bare", "size")
 
     def __init__(self, event: PartStart, path: str) -> None:
+        part = event.part
         self.choice = event.choice
         self.ended = False
+        self.is_bare = is_call(part) and not is_native(part.ext) and _is_blank(part)
         self.size = 0
         self._path = path
         self._fold = Fold()
@@ -178,17 +197,21 @@ class Whole:
         """More of it, or its end."""
         if isinstance(event, PartEnd):
             self.ended = True
-        elif isinstance(event.value, str):
-            self.size += len(event.value)
+        elif event.slot is Slot.ARGUMENTS and event.value.strip():
+            self.is_bare = False
         self._fold.feed(event)
 
-    def encode(self, losses: list[Loss]) -> Document | None:
-        """Its wire part, None if there is none for it."""
+    def encode(self, losses: list[Loss], *, cut: bool) -> Document | None:
+        """Its wire part, None if there is none for it. cut: its choice stopped before its end."""
         (part,) = self._fold.partial.choices[0].parts
-        told = Told(self._path, to_client=True)
+        told = Told(self._path, to_client=True, cut=cut)
         document = encode_part(part, told)
         losses += told.losses
         return document
+
+
+def _is_blank(part: Part) -> bool:
+    return isinstance(part, ToolCallPart) and not part.arguments.strip()
 
 
 def is_text(part: Part) -> bool:
