@@ -352,6 +352,7 @@ class TestArgumentsAsAValue:
     def test_a_start_may_hold_them(self) -> None:
         (call,) = self.parts(input={"a": 1})
         assert call.arguments == '{"a":1}'
+        assert call.ext == {"converse": {}}
         (call,) = self.parts('{"b":2}', input={})
         assert call.arguments == '{"b":2}'
 
