@@ -6,7 +6,7 @@ import pytest
 
 from arno.canon.events import StreamError
 from arno.canon.failure import FailureKind
-from arno.canon.parts import ToolCallPart
+from arno.canon.parts import RefusalPart, ToolCallPart
 from arno.dialects.bounds import MAX_HELD, MAX_OPEN
 from tests.dialects.responses.building import (
     Document,
@@ -15,6 +15,7 @@ from tests.dialects.responses.building import (
     ended,
     item_done,
     message,
+    said,
     stream,
     text_delta,
 )
@@ -193,6 +194,14 @@ BROKEN: dict[str, tuple[Document, ...]] = {
     "another call ends at its place": (added(call()), item_done(G)),
     "another kind at its place": (added(call()), item_done(MESSAGE)),
     "a piece behind the end": (item_done(MESSAGE), text_delta("more")),
+    "an entry that becomes another": (
+        text_delta("hello"),
+        item_done({**MESSAGE, "content": [{"type": "refusal", "refusal": "hello"}]}),
+    ),
+    "text in an item that holds none": (
+        added({"type": "computer_call", "id": "cu", "call_id": "c"}),
+        whole("output_text", content_index=0, text="hello"),
+    ),
     "another call in the last document": (item_done(F), ended(G)),
 }
 """Documents that leave open what the answer is; nothing of them may be told as a good end."""
@@ -204,6 +213,30 @@ def test_what_does_not_fit_together_is_no_success(case: str) -> None:
     last = events[-1]
     assert isinstance(last, StreamError)
     assert last.failure.kind is FailureKind.INVALID_ANSWER
+
+
+REFUSAL = {"type": "response.refusal.delta", "output_index": 0, "delta": "No."}
+CITE = {
+    "type": "response.output_text.annotation.added",
+    "output_index": 0,
+    "annotation": CITED["annotations"][0],
+}
+
+
+def test_what_is_no_text_takes_no_annotation() -> None:
+    events = decode(stream(created(), REFUSAL, CITE, ended()), RESPONSES.stream_decoder)
+    (part,) = folded(events).choices[0].parts
+    assert isinstance(part, RefusalPart)
+    assert part.text == "No."
+
+
+def test_an_item_that_nobody_finished_can_be_written() -> None:
+    """What the wire must have of it is known without its last document."""
+    body = stream(created(), text_delta("hello"), CITE, ended())
+    (item,) = said(decode(body, RESPONSES.stream_decoder))[-1]["response"]["output"]
+    assert (item["type"], item["role"]) == ("message", "assistant")
+    assert item["content"][0]["type"] == "output_text"
+    assert len(item["content"][0]["annotations"]) == 1
 
 
 def bounded(count: int) -> dict[str, list[Document]]:

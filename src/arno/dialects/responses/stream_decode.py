@@ -36,7 +36,7 @@ from arno.canon.events import (
 )
 from arno.canon.ext import Json
 from arno.canon.failure import Failure, FailureKind, Stage
-from arno.canon.parts import Executor, Item, Part, ReasoningPart, TextPart, ToolCallPart
+from arno.canon.parts import Executor, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart
 from arno.canon.response import FinishReason
 from arno.canon.unfold import STREAMED
 from arno.dialects.arguments import to_object
@@ -62,8 +62,8 @@ from arno.dialects.responses.kinds import (
     STREAMED_CALLS,
 )
 from arno.dialects.responses.reasons import WHOLE, decode_ending
-from arno.dialects.responses.residue import DIALECT, keep
-from arno.dialects.responses.stream_items import Items, Open, OpenItem
+from arno.dialects.responses.residue import DIALECT, keep, residue_of
+from arno.dialects.responses.stream_items import Items, Open, OpenItem, place_of
 from arno.dialects.responses.usage import decode_usage
 from arno.dialects.streams import Ended, is_comment, without_document
 from arno.wire import json
@@ -246,7 +246,7 @@ class ResponsesStreamDecoder:
         if known.done or CALL in known.parts:
             return
         known.document = item
-        known.place = Item(id=text(item.get("id")), index=known.index, kind=kind_of(item))
+        known.place = place_of(kind_of(item), known.index, text(item.get("id")))
         if kind_of(item) in STREAMED_CALLS and text(item.get("name")) and text(item.get("call_id")):
             yield from self._open_call(known, item)
 
@@ -303,11 +303,11 @@ class ResponsesStreamDecoder:
         if isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT:
             self._calls = True
         self._output = True
-        opened = Open(self._items.next_part(known), slot)
+        opened = Open(self._items.next_part(known), type(part), slot)
         known.parts[key] = opened
-        place = Item(id=known.place.id, index=known.index, kind=known.place.kind)
-        part = msgspec.structs.replace(part, item=place, ext=keep({}))
-        return PartStart(opened.index, part, item=place)
+        kept = {name: each for name, each in residue_of(part.ext).items() if name == "type"}
+        part = msgspec.structs.replace(part, item=known.place, ext=keep(kept))
+        return PartStart(opened.index, part, item=known.place)
 
     def _part(self, kind: str, document: Document) -> Iterator[Event]:
         """An entry of an item begins, or is said as a whole: what is not said of it yet is."""
@@ -331,9 +331,9 @@ class ResponsesStreamDecoder:
         """Open the part that an entry of content is, with what it says already."""
         lone: Document = {"type": known.place.kind, key[0]: [entry]}
         read = read_item(lone, known.index).parts
-        if len(read) != 1 or type(read[0][1]) not in STREAMED:
+        part = read[0][1] if len(read) == 1 else None
+        if not isinstance(part, TextPart | RefusalPart | ReasoningPart):
             return  # told as a whole when its item is done
-        part = read[0][1]
         given = _text_of(part)
         part = msgspec.structs.replace(part, text="", **_no_annotations(part))
         yield self._part_start(known, key, part, Slot.TEXT)
@@ -355,7 +355,7 @@ class ResponsesStreamDecoder:
                 self._keep_early(known, delta)
             return
         yield from self._more(opened, delta)
-        if document.get("logprobs"):
+        if document.get("logprobs") and opened.kind is TextPart:
             yield PartDelta(opened.index, Slot.LOGPROBS, {"content": document["logprobs"]})
 
     def _keep_early(self, known: OpenItem, piece: str) -> None:
@@ -386,13 +386,15 @@ class ResponsesStreamDecoder:
         if key not in known.parts:
             yield from self._open_entry(known, key, ENTRIES[piece])
         opened = known.parts.get(key)
-        if opened is not None:
+        if opened is None:
+            self._keep_early(known, value)
+        else:
             yield from self._more(opened, self._rest(opened.said.getvalue(), value, opened.slot))
 
     def _annotation(self, kind: str, document: Document) -> Iterator[Event]:
         known = self._items.told(document, MESSAGE)
         opened = known.parts.get(("content", integer(document.get("content_index")) or 0))
-        if opened is None or opened.ended:
+        if opened is None or opened.ended or opened.kind is not TextPart:
             return
         entry = {"type": "output_text", "text": "", "annotations": [document.get("annotation")]}
         ((_, part),) = read_item({"content": [entry]}, known.index).parts
@@ -443,6 +445,8 @@ class ResponsesStreamDecoder:
 
     def _complete(self, opened: Open, part: Part) -> Iterator[Event]:
         """What the pieces of a part have not said yet."""
+        if type(part) is not opened.kind:
+            raise self._broken("a part that becomes another")
         value = part.arguments if isinstance(part, ToolCallPart) else _text_of(part)
         said = opened.said.getvalue()
         if not isinstance(part, ReasoningPart):

@@ -15,23 +15,35 @@ from io import StringIO
 
 from arno.canon.events import Slot
 from arno.canon.ext import Json
-from arno.canon.parts import Executor, Item
+from arno.canon.parts import Executor, Item, Part
 from arno.dialects.bounds import MAX_OPEN
 from arno.dialects.residue import Document, integer, text
 from arno.dialects.responses.answer import invalid
 from arno.dialects.responses.items import CALL, Key, kind_of
-from arno.dialects.responses.kinds import CALLS
+from arno.dialects.responses.kinds import CALLS, MESSAGE, REASONING
+from arno.dialects.responses.residue import keep
 from arno.dialects.streams import Ended
+
+MEMBERS: dict[str, Document] = {MESSAGE: {"role": "assistant"}, REASONING: {"summary": []}}
+"""Members beside its kind that an item must have, also where nobody says it as a whole."""
+
+
+def place_of(kind: str, index: int, id_: str | None = None) -> Item:
+    """What the parts of an item stand in until it is done."""
+    ext = keep({"type": kind, **MEMBERS.get(kind, {})})
+    return Item(id=id_, index=index, kind=kind, ext=ext)
 
 
 class Open:
-    """A part that was started. said: its text so far; unsaid: arguments that its announcement
-    held as a whole, which some hosts say in pieces again; cited: annotations so far."""
+    """A part that was started, of the type `kind`. said: its text so far; unsaid: arguments that
+    its announcement held as a whole, which some hosts say in pieces again; cited: annotations so
+    far."""
 
-    __slots__ = ("cited", "ended", "index", "said", "slot", "unsaid")
+    __slots__ = ("cited", "ended", "index", "kind", "said", "slot", "unsaid")
 
-    def __init__(self, index: int, slot: Slot) -> None:
+    def __init__(self, index: int, kind: type[Part], slot: Slot) -> None:
         self.index = index
+        self.kind = kind
         self.slot = slot
         self.said = StringIO()
         self.unsaid = ""
@@ -53,7 +65,7 @@ class OpenItem:
     def __init__(self, index: int, kind: str, reserved: list[int]) -> None:
         self.reserved = reserved
         self.document: Document = {}
-        self.place = Item(index=index, kind=kind)
+        self.place = place_of(kind, index)
         self.parts: dict[Key, Open] = {}
         self.early: list[str] = []
         self.ids: set[str] = set()
