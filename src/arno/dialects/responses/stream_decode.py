@@ -55,7 +55,6 @@ from arno.dialects.responses.items import (
     read_item,
 )
 from arno.dialects.responses.kinds import (
-    CALLS,
     FUNCTION_CALL,
     MESSAGE,
     REASONING,
@@ -64,6 +63,17 @@ from arno.dialects.responses.kinds import (
 from arno.dialects.responses.reasons import WHOLE, decode_ending
 from arno.dialects.responses.residue import DIALECT, keep, residue_of
 from arno.dialects.responses.stream_items import Items, Open, OpenItem, place_of
+from arno.dialects.responses.stream_kinds import (
+    ENDS,
+    ENTRIES,
+    ERRORS,
+    FAILS,
+    HOSTS,
+    PARTS,
+    STARTS,
+    WHOLES,
+    key_of,
+)
 from arno.dialects.responses.usage import decode_usage
 from arno.dialects.streams import Ended, is_comment, without_document
 from arno.wire import json
@@ -71,49 +81,6 @@ from arno.wire.errors import MalformedJSON
 from arno.wire.frame import Frame
 
 DONE = b"[DONE]"
-
-STARTS = frozenset({"response.created", "response.in_progress", "response.queued"})
-ENDS = frozenset({"response.completed", "response.incomplete", "response.done"})
-FAILS = frozenset({"response.failed", "response.cancelled"})
-ERRORS = frozenset({"error", "response.error"})
-
-CONTENT, SUMMARY = ("content", "content_index"), ("summary", "summary_index")
-PARTS: dict[str, tuple[str, str]] = {
-    "response.content_part.added": CONTENT,
-    "response.content_part.done": CONTENT,
-    "response.reasoning_summary_part.added": SUMMARY,
-    "response.reasoning_summary_part.done": SUMMARY,
-}
-"""Documents that open a part or say it as a whole: the key's member, where its number stands."""
-
-ENTRIES: dict[str, Json] = {
-    "response.output_text.delta": {"type": "output_text", "text": ""},
-    "response.refusal.delta": {"type": "refusal", "refusal": ""},
-    "response.reasoning_text.delta": {"type": "reasoning_text", "text": ""},
-    "response.reasoning_summary_text.delta": {"type": "summary_text", "text": ""},
-}
-"""What a piece opens where no document before it has."""
-
-HOSTS: dict[str, str] = {
-    "response.output_text.delta": MESSAGE,
-    "response.refusal.delta": MESSAGE,
-    "response.reasoning_text.delta": REASONING,
-    "response.reasoning_summary_text.delta": REASONING,
-    **{f"{event}.delta": kind for kind, event in STREAMED_CALLS.items()},
-}
-"""The kind of item that a piece belongs to."""
-
-WHOLES: dict[str, tuple[str, str]] = {
-    "response.output_text.done": ("response.output_text.delta", "text"),
-    "response.refusal.done": ("response.refusal.delta", "refusal"),
-    "response.reasoning_text.done": ("response.reasoning_text.delta", "text"),
-    "response.reasoning_summary_text.done": ("response.reasoning_summary_text.delta", "text"),
-    **{
-        f"{event}.done": (f"{event}.delta", CALLS[kind].arguments)
-        for kind, event in STREAMED_CALLS.items()
-    },
-}
-"""Documents that say all pieces at once: how the pieces are called, and where the whole stands."""
 
 
 class ResponsesStreamDecoder:
@@ -344,7 +311,7 @@ class ResponsesStreamDecoder:
         delta = document.get("delta")
         if not isinstance(delta, str):
             raise Ended(invalid(f"a {kind} without text", self._stage))
-        key = _key(kind, document)
+        key = key_of(kind, document)
         yield from self._begin()
         known = self._items.told(document, HOSTS[kind])
         if key not in known.parts and key != CALL and not known.done:
@@ -372,7 +339,7 @@ class ResponsesStreamDecoder:
         value = document.get(member)
         if not isinstance(value, str) or not value:
             return
-        key = _key(piece, document)
+        key = key_of(piece, document)
         yield from self._begin()
         known = self._items.told(document, HOSTS[piece])
         if known.done:
@@ -567,15 +534,6 @@ def _is_same_json(one: str, other: str) -> bool:
         return json.equal(json.loads(one), json.loads(other))
     except MalformedJSON:
         return False
-
-
-def _key(kind: str, document: Mapping[str, Json]) -> Key:
-    """The part of its item that a piece of this kind belongs to."""
-    content = integer(document.get("content_index")) or 0
-    summary = integer(document.get("summary_index")) or 0
-    place = quick.Piece(kind, "", 0, content, summary).place()
-    assert place is not None
-    return place[0]
 
 
 def _text_of(part: Part) -> str:
