@@ -14,6 +14,8 @@ from benchmarks.measure import CASES, REQUEST
 from benchmarks.subjects import FLOOR, Running, own
 from benchmarks.table import TINY, Row, Section, render
 
+pytestmark = pytest.mark.slow
+
 CORE = machine.OTHER_CORE
 PLAIN = (FLOOR, "arno asgi, verbatim", "arno asgi, restamped")
 

@@ -12,6 +12,8 @@ from benchmarks.gateway import SAMPLER_OPTIONS
 from benchmarks.sampler import Count, Sampler, Tick
 from benchmarks.table import TINY, render
 
+pytestmark = pytest.mark.slow
+
 BUSY_MS = 300
 
 TICKS = [

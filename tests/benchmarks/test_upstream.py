@@ -25,6 +25,8 @@ from benchmarks.scripts import (
     table,
 )
 
+pytestmark = pytest.mark.slow
+
 CORE = machine.OTHER_CORE
 HAS_C = mock.in_c() is not None
 

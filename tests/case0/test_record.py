@@ -20,6 +20,8 @@ from tests.cli.commands import running, server
 from tests.gateway.harness import connect
 from tests.gateway.wire import read_chunked
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 30
 PATH = "/api/v1/chat/completions"
 

@@ -5,6 +5,8 @@ import pytest
 from checks.tools import check_format, check_lint, check_types
 from tests.checks.trees import PYPROJECT, plant
 
+pytestmark = pytest.mark.slow
+
 GOOD = '"""A module."""\n\n\ndef double(number: int) -> int:\n    """Twice the number."""\n'
 GOOD += "    return 2 * number\n"
 BRANCHES = "".join(f"    if x == {i}:\n        return {i}\n" for i in range(10))

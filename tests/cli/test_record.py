@@ -19,6 +19,8 @@ from arno.cassette.govcr import load
 from tests.cli.commands import arno, environment, running, server
 from tests.transport.upstream import End, Script, ThreadedUpstream
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 30
 BODY = b'{"model": "a/b"}'
 EVENTS = (b"data: 1\n\n", b"data: [DONE]\n\n")

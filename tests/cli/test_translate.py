@@ -12,6 +12,8 @@ from arno.dialects.translate import translate
 from tests.cli.commands import PATIENCE_SECONDS, environment
 from tests.shared import ROOT
 
+pytestmark = pytest.mark.slow
+
 GOLDEN = ROOT / "tests" / "golden"
 REQUEST = b'{"model":"m","messages":[{"role":"user","content":"Hi"}],"seed":7,"foo_bar":1}'
 ANSWER = GOLDEN / "chat" / "answer_calls.chat.json"

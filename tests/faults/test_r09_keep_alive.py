@@ -19,6 +19,8 @@ from tests.gateway.test_live import ASK, chunks_of, delta
 from tests.gateway.upstream import STREAM, Upstream
 from tests.sdk.clients import KEY, PLAIN, job
 
+pytestmark = pytest.mark.slow
+
 SILENT_S = 40.0
 MOST_APART_S = 15.0
 HURRIED_S = 0.3

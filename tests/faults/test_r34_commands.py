@@ -16,6 +16,8 @@ from tests.faults.processes import ask, gateway, path_of
 from tests.gateway.harness import get, post
 from tests.gateway.upstream import Upstream
 
+pytestmark = pytest.mark.slow
+
 CLIENTS = {"ARNO_KEYS": f"env:{CLIENT}"}
 BEARER = {"Authorization": f"Bearer {CLIENT}"}
 

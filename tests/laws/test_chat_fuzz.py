@@ -24,6 +24,8 @@ from tests.laws import recordings
 from tests.laws.harness import CHAT, checked, encode, frames_of, no_price
 from tests.shared import needs_shared
 
+pytestmark = pytest.mark.slow
+
 T = TypeVar("T")
 
 WORDS = (

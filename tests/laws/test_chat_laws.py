@@ -35,6 +35,8 @@ from tests.laws.harness import (
 from tests.laws.values import requests, responses
 from tests.wire.streams import cut_at
 
+pytestmark = pytest.mark.slow
+
 quick = settings(max_examples=150)
 
 

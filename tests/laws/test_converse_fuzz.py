@@ -22,6 +22,8 @@ from tests.laws.converse_harness import CONVERSE, MakeDecoder, batches_of, encod
 from tests.laws.harness import checked, no_price
 from tests.laws.test_chat_fuzz import VALUES, replaced
 
+pytestmark = pytest.mark.slow
+
 LINE = RequestLine(model="m")
 
 WORDS = (

@@ -28,6 +28,8 @@ from tests.laws.converse_values import requests, responses, usages
 from tests.laws.harness import bare, checked, failed, folded
 from tests.wire.streams import cut_at
 
+pytestmark = pytest.mark.slow
+
 quick = settings(max_examples=60)
 
 

@@ -30,6 +30,8 @@ from tests.laws.parameters import (
     without,
 )
 
+pytestmark = pytest.mark.slow
+
 NOTHING: Mapping[str, str] = {}
 
 PAIRS = [(client, target) for client in DIALECTS for target in DIALECTS]

@@ -7,6 +7,7 @@ reported as a Loss; a whole answer and its stream say the same however they are 
 from itertools import pairwise
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -30,6 +31,8 @@ from tests.laws.gemini import (
 from tests.laws.gemini_values import requests, responses
 from tests.laws.harness import bare, checked, failed, folded, frames_of
 from tests.wire.streams import cut_at
+
+pytestmark = pytest.mark.slow
 
 some = settings(max_examples=100)
 

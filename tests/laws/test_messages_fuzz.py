@@ -7,6 +7,7 @@ with exactly one terminal event, and what encoders make of their events is gramm
 from contextlib import suppress
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from tests.dialects.messages.documents import STOP, block, call, ended, started,
 from tests.dialects.messages.test_golden import ANSWERS, REQUESTS, golden
 from tests.laws import messages_grammar as grammar
 from tests.laws.harness import decode, failed, frames_of, no_price
+
+pytestmark = pytest.mark.slow
 
 MESSAGES = DIALECTS["messages"]
 quick = settings(max_examples=100)

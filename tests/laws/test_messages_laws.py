@@ -6,6 +6,7 @@ not said, arguments of a whole answer lose white space around them.
 """
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,6 +42,8 @@ from arno.dialects.messages.stream_blocks import Block
 from arno.wire import json
 from tests.laws import messages_grammar as grammar
 from tests.laws.harness import bare, decode, failed, folded, frames_of, no_price
+
+pytestmark = pytest.mark.slow
 
 MESSAGES = DIALECTS["messages"]
 quick = settings(max_examples=100)

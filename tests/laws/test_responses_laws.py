@@ -7,6 +7,7 @@ back to their origin only).
 from itertools import pairwise
 
 import msgspec
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -33,6 +34,8 @@ from tests.laws.responses import (
 )
 from tests.laws.responses_values import requests, responses
 from tests.wire.streams import cut_at
+
+pytestmark = pytest.mark.slow
 
 few = settings(max_examples=100)
 BROKEN = Failure(FailureKind.UNAVAILABLE, "gone")

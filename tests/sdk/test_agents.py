@@ -8,6 +8,8 @@ from tests.sdk.readers import count_tokens
 from tests.sdk.upstreams import DIALECTS, story
 from tests.sdk.worlds import prefix, running_world
 
+pytestmark = pytest.mark.slow
+
 SCENARIOS = (
     *("text", "tool", "parallel", "thinking", "thinking_tool", "length"),
     *("limited", "overloaded", "mid_error", "cut"),

@@ -11,6 +11,8 @@ from tests.sdk.readers import PYTHON, SPEAKS
 from tests.sdk.upstreams import DIALECTS, story
 from tests.sdk.worlds import prefix, running_world
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):

@@ -14,6 +14,8 @@ from tests.sdk.readers import PYTHON, SPEAKS
 from tests.sdk.upstreams import DIALECTS
 from tests.sdk.worlds import prefix, running_world
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):

@@ -99,8 +99,8 @@ class KeptAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """An answer that a later request may name as its previous one.
 
     id: the generation's, ours and unique; told_id: the one in the answer, which is another one's
-    where bytes pass as they came, and may repeat; items: the conversation up to and including it, document: the answer, both
-    JSON text.
+    where bytes pass as they came, and may repeat; items: the conversation up to and including it,
+    document: the answer, both JSON text.
     """
 
     id: str
