@@ -1,5 +1,7 @@
 """A client before upstreams of another dialect: what is told, what is refused, who serves."""
 
+from contextlib import suppress
+
 import pytest
 
 from arno.wire import json
@@ -264,3 +266,32 @@ def test_what_only_began_still_may_be_anothers_answer(tmp_path, path):
     assert (reply.status, reply.headers["x-provider-name"]) == (200, "Two")
     assert b"Hello" in reply.body
     assert [exchange.state for exchange in record.exchanges] == ["error", "success"]
+
+
+def test_a_stream_that_cannot_be_told_on_has_failed_in_the_ledger_too(tmp_path):
+    """More waits behind an open call than may be kept: client and ledger are told the same."""
+    call = {"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{"}}
+    head = {"id": "u", "object": "chat.completion.chunk", "created": 1, "model": "b"}
+
+    def chunk(piece):
+        choice = {"index": 0, "delta": piece, "finish_reason": None}
+        return b"data: " + json.dumps({**head, "choices": [choice]}) + b"\n\n"
+
+    def endless(peer):
+        peer.send(STREAM)
+        peer.chunk(chunk({"tool_calls": [call]}))
+        with suppress(ConnectionError):
+            for _ in range(40):
+                peer.chunk(chunk({"content": "x" * 262_144}))
+            peer.end()
+
+    asked = {**ASK, "stream": True}
+    with Upstream(endless) as up, world(tmp_path, alpha=(up, "chat")) as (url, sink):
+        reply = post(url, asked, path="/v1/messages")
+        [record] = rows_of(sink)
+    assert b"event: error" in reply.body
+    assert b"message_stop" not in reply.body
+    assert (record.generation.state, record.generation.error_kind) == (
+        "truncated",
+        "invalid_answer",
+    )

@@ -126,12 +126,18 @@ class StreamDecoder(Protocol):
 class StreamEncoder(Protocol):
     """Events to wire bytes, whole frames only.
 
-    losses: what of the answer this dialect could not say, as far as it has come.
+    losses: what of the answer this dialect could not say, as far as it has come. failure: what it
+    told its stream ended with, which may be its own (more waits than may be kept).
     """
 
     @property
     def losses(self) -> tuple[Loss, ...]:
         """What could not be carried so far."""
+        ...
+
+    @property
+    def failure(self) -> Failure | None:
+        """The failure that it ended with, None as long as there is none."""
         ...
 
     def feed(self, events: Sequence[Event]) -> bytes:

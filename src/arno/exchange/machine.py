@@ -250,8 +250,17 @@ class Exchange:
                     alive = self._note(event) or alive
             events += batch.events
             output.append(self._writer.batch(batch))
+        self._heed(self._writer)
         data = output[0] if len(output) == 1 else b"".join(output)
         return Step(data, tuple(events), alive)
+
+    def _heed(self, writer: Writer) -> None:
+        """What the client was told is what happened: a stream that its writer ended has failed."""
+        failure, seen = writer.failure, self.seen
+        if failure is not None and seen.failure is None:
+            seen.complete = False
+            stage = Stage.MID_STREAM if seen.output else self._stage
+            seen.failure = msgspec.structs.replace(failure, stage=stage)
 
     def _masked(self, batch: Batch) -> Batch:
         """A batch that ends in a failure, without the key in its frame, document and events."""
@@ -371,7 +380,9 @@ class Exchange:
         for event in events:
             self._note(event)
         writer = self._spare() if self._streamed and self._spare else self._writer
-        return Step(writer.whole(body, response), events, is_alive=True)
+        output = writer.whole(body, response)
+        self._heed(writer)
+        return Step(output, events, is_alive=True)
 
     def _pass(self, glanced: Glance, writer: Passing) -> Step:
         """A plain answer goes on as it came; no events are made of what nobody reads."""

@@ -16,6 +16,7 @@ import msgspec
 
 from arno.canon.events import PartDelta, ResponseEnd, Slot, StreamError
 from arno.canon.ext import Loss
+from arno.canon.failure import Failure
 from arno.canon.response import Response
 from arno.canon.unfold import unfold
 from arno.canon.usage import Usage
@@ -26,6 +27,11 @@ from arno.wire import json
 
 class Writer(Protocol):
     """Batches of one answer to client bytes; each call gives whole frames."""
+
+    @property
+    def failure(self) -> Failure | None:
+        """The failure that the client was told, where the writer itself found one."""
+        ...
 
     def batch(self, batch: Batch) -> bytes:
         """What the client is sent for one batch of a stream."""
@@ -46,6 +52,8 @@ class Passing(Writer, Protocol):
 
 class Verbatim:
     """Bytes as they came; only an end that the upstream left out is added."""
+
+    failure: Failure | None = None
 
     def __init__(self, dialect: Dialect, stamp: Stamp) -> None:
         self._dialect = dialect
@@ -92,6 +100,8 @@ def _tells_itself(batch: Batch) -> bool:
 
 class Restamp:
     """The same dialect with a stamp."""
+
+    failure: Failure | None = None
 
     def __init__(
         self, dialect: Dialect, stamp: Stamp, pricer: Pricer, *, include_usage: bool
@@ -148,6 +158,11 @@ class Encode:
         """What could not be said so far."""
         return self._lost if self._stream is None else self._stream.losses
 
+    @property
+    def failure(self) -> Failure | None:
+        """What the encoder ended its stream with."""
+        return None if self._stream is None else self._stream.failure
+
     def batch(self, batch: Batch) -> bytes:
         """The encoded frames."""
         return b"" if self._stream is None else self._stream.feed(batch.events)
@@ -181,6 +196,8 @@ class Encode:
 
 class Silent:
     """No client bytes."""
+
+    failure: Failure | None = None
 
     def batch(self, batch: Batch) -> bytes:
         """Nothing."""

@@ -123,6 +123,11 @@ class _Unwrapping:
         """What could not be carried so far."""
         return self._chat.losses
 
+    @property
+    def failure(self) -> Failure | None:
+        """The failure that it ended with."""
+        return self._chat.failure
+
     def feed(self, events: Sequence[Event]) -> bytes:
         """The frames that say `events`."""
         return _unwrap_frames(self._chat.feed(events))

@@ -106,6 +106,7 @@ class ChatStreamEncoder:
     """One client stream; see the Protocol in `arno.dialects.base`."""
 
     def __init__(self, stamp: Stamp, pricer: Pricer, *, include_usage: bool) -> None:
+        self.failure: Failure | None = None
         self._stamp = stamp
         self._head = head_of(stamp)
         self._ending = Ending(pricer, include_usage=include_usage)
@@ -412,6 +413,7 @@ class ChatStreamEncoder:
 
     def _error(self, event: StreamError) -> bytes:
         """A failure after a finish that waited: the finish is never said."""
+        self.failure = event.failure
         self._ending.take()
         said = b"".join(map(self._close, self._open.values()))
         return said + error_chunk(event.failure, self._stamp)

@@ -112,6 +112,7 @@ class ConverseStreamEncoder:
     """One client stream; see the Protocol in `arno.dialects.base`."""
 
     def __init__(self, stamp: Stamp, pricer: Pricer) -> None:
+        self.failure: Failure | None = None
         self._stamp = stamp
         self._pricer = pricer
         self._writing = Writing(to_client=True)
@@ -373,6 +374,7 @@ class ConverseStreamEncoder:
 
     def _error(self, error: StreamError) -> bytes:
         """What waited, then the failure; a reason that was held is never said."""
+        self.failure = error.failure
         self._over = True
         waiting = b"".join(self._open(block) for block in self._queue if block.number is None)
         return waiting + stream_failure(error.failure, self._stamp)

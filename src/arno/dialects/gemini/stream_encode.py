@@ -88,6 +88,7 @@ class GeminiStreamEncoder:
     """One client stream; see the Protocol in `arno.dialects.base`."""
 
     def __init__(self, stamp: Stamp, pricer: Pricer) -> None:
+        self.failure: Failure | None = None
         self._stamp = stamp
         self._pricer = pricer
         self._tail = tail_of(stamp)
@@ -320,6 +321,7 @@ class GeminiStreamEncoder:
 
     def _fail(self, failure: Failure) -> bytes:
         """The failure behind every part that is whole; a finish that waited is never said."""
+        self.failure = failure
         self._ended = True
         said = b"".join(self._flush(number, all_=True) for number in self._choices)
         return said + error_frames(failure, self._stamp)

@@ -63,6 +63,7 @@ class MessagesStreamEncoder:
     """One client stream; see the Protocol in `arno.dialects.base`."""
 
     def __init__(self, stamp: Stamp, pricer: Pricer) -> None:
+        self.failure: Failure | None = None
         self._stamp = stamp
         self._pricer = pricer
         self._start = ResponseStart()
@@ -245,6 +246,7 @@ class MessagesStreamEncoder:
 
     def _error(self, event: StreamError) -> bytes:
         """All that came is said, then the failure; a call that never ended has no stop."""
+        self.failure = event.failure
         said = []
         if self._current is not None and not self._current.keeps_the_wire:
             said.append(self._close())

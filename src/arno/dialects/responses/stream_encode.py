@@ -69,6 +69,7 @@ class ResponsesStreamEncoder:
     """One client stream; see the Protocol in `arno.dialects.base`."""
 
     def __init__(self, stamp: Stamp, pricer: Pricer) -> None:
+        self.failure: Failure | None = None
         self._stamp = stamp
         self._pricer = pricer
         self._number = 0
@@ -314,6 +315,7 @@ class ResponsesStreamEncoder:
 
     def _error(self, error: StreamError) -> bytes:
         """The answer as far as it came, as one that has failed."""
+        self.failure = error.failure
         said = self._begin() + self._close_current()
         output = [
             self._partial(place) if document is None else document
