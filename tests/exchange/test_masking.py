@@ -32,13 +32,26 @@ def test_documents_are_masked_in_every_place():
     assert mask_document(document, KEY) == {MARK: [MARK, 1, None, {"x": f"<{MARK}>"}]}
 
 
-@pytest.mark.parametrize("raw", [b"data: %b\n\n", b": %b\ndata: {}\n\n", b'data: {"a":  1}\n\n'])
-def test_frames_are_masked_as_they_come(raw):
+RAWS = {
+    b'data: {"error": "%b"}\n\n': True,
+    b": %b\n\n": True,
+    b'data: {"content": "%b"}\n\n': False,
+    b'data: {"error": "a"}\n\n': False,
+}
+"""Frames, and whether the key is taken out: what a model says passes as it came."""
+
+
+@pytest.mark.parametrize("raw", RAWS)
+def test_errors_and_comments_are_masked_as_they_come(raw):
     found = frame(raw % KEY.encode() if b"%b" in raw else raw)
     left = mask_raw(found, KEY)
-    assert left.raw == (raw % MARK.encode() if b"%b" in raw else raw)
-    assert KEY.encode() not in (left.data or b"")
-    assert (left is found) is (b"%b" not in raw)
+    assert left.raw == (raw % MARK.encode() if RAWS[raw] else found.raw)
+    assert (left is found) is not RAWS[raw]
+
+
+def test_a_key_that_is_a_common_word_changes_no_answer():
+    found = frame(b'data: {"content": "there is none"}\n\n')
+    assert mask_raw(found, "none") is found
 
 
 def frame(raw):

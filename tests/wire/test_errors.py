@@ -35,4 +35,5 @@ def test_public_names() -> None:
         "encode_message",
         "encode_sse",
     ]
-    assert sorted(json.__all__) == ["MAX_DEPTH", "Raw", "canonical", "dumps", "equal", "loads"]
+    names = ["MAX_DEPTH", "Raw", "canonical", "dumps", "equal", "is_plain", "loads"]
+    assert sorted(json.__all__) == names

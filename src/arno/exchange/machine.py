@@ -40,7 +40,6 @@ from arno.canon.usage import Usage
 from arno.dialects.base import Batch, Dialect, Glance, Headers, StreamDecoder
 from arno.exchange.masking import (
     MARK,
-    mask_bytes,
     mask_document,
     mask_failure,
     mask_frame,
@@ -356,10 +355,10 @@ class Exchange:
         return self.broken(failure)
 
     def _taken_body(self) -> bytes:
-        """What was collected, as it may be read."""
+        """What was collected."""
         body = b"".join(self._pieces)
         self._pieces.clear()
-        return body if self.secret is None else mask_bytes(body, self.secret)
+        return body
 
     def _end_whole(self) -> Step:
         body = self._taken_body()

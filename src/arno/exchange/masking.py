@@ -91,17 +91,24 @@ def mask_headers(headers: Headers, secret: str) -> Headers:
 
 
 def mask_raw(frame: Frame, secret: str) -> Frame:
-    """A frame without `secret` in its bytes; what may be an error is looked into as well."""
+    """A frame without `secret`, if it may be an error or is a comment.
+
+    Others are the model's words, and pass as they came: a local server's key may be any word.
+    """
     key, data = secret.encode(), frame.data
-    if frame.raw.find(key) >= 0:
-        data = None if data is None else mask_spelled(data, secret)
-        return msgspec.structs.replace(frame, raw=mask_bytes(frame.raw, secret), data=data)
-    if data is None or data.find(b"rror") < 0 or data.find(b"\\") < 0:
+    if data is None:
+        if frame.raw.find(key) < 0:
+            return frame
+        return msgspec.structs.replace(frame, raw=mask_bytes(frame.raw, secret))
+    if data.find(b"rror") < 0 or (data.find(b"\\") < 0 and frame.raw.find(key) < 0):
         return frame
     masked = mask_spelled(data, secret)
-    if masked is data or masked == data:
+    if masked == data and frame.raw.find(key) < 0:
         return frame
-    return msgspec.structs.replace(frame, raw=encode_sse(masked, frame.event), data=masked)
+    raw = mask_bytes(frame.raw, secret)
+    if frame.raw.find(data) < 0 or raw == frame.raw:
+        raw = encode_sse(masked, frame.event)
+    return msgspec.structs.replace(frame, raw=raw, data=masked)
 
 
 def mask_document(document: Json, secret: str) -> Json:

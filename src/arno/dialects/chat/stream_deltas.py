@@ -50,6 +50,8 @@ class Deltas:
     def read(self, choice: OpenChoice, wire: Mapping[str, Json]) -> Iterator[Event]:
         """What one entry of `choices` says, but for its end. Raises FragmentError."""
         delta = wire.get("delta")
+        if delta is None:
+            delta = self._said_whole(choice, wire)
         if isinstance(delta, dict):
             yield from self._reasoning(choice, delta)
             if delta.get("content"):
@@ -60,6 +62,20 @@ class Deltas:
                 yield from self._fragment(choice, entry)
         if wire.get("logprobs"):
             yield from self._logprobs(choice, wire["logprobs"])
+
+    def _said_whole(self, choice: OpenChoice, wire: Mapping[str, Json]) -> Json:
+        """What some hosts say instead of deltas: a whole message, or a text; None for neither.
+
+        Behind deltas it repeats what they have said.
+        """
+        if choice.open or choice.has_calls:
+            return None
+        said = wire.get("message")
+        if not isinstance(said, dict) and isinstance(wire.get("text"), str):
+            said = {"content": wire["text"]}
+        if said:
+            self.regular = False
+        return said
 
     def _logprobs(self, choice: OpenChoice, document: Json) -> Iterator[Event]:
         index = choice.open.get(TEXT, choice.open.get(REFUSAL))

@@ -9,6 +9,7 @@ would run a tool with invented arguments (R3, row 41 of the fault matrix).
                                    (an error while the call is not complete)
     2  an id that is not known     a new call (or the one still waiting for its id)
     3  an index that is known      the latest call with that index
+                                   (a new one if it names a tool behind arguments that are whole)
     4  an index that is not known  the call at that position if its own index clashed (rule 2);
                                    else a new call that waits for its name
     5  a name alone                a new call once the last one is complete, else the last one
@@ -26,6 +27,7 @@ from collections.abc import Mapping
 import msgspec
 
 from arno.canon.ext import Json
+from arno.dialects.bounds import MAX_OPEN
 from arno.dialects.residue import integer, text
 from arno.wire import json
 
@@ -230,7 +232,7 @@ class CallAssembler:
         known = self._by_index.get(index)
         if known is not None:
             renamed = fragment.name is not None and known.name not in (None, fragment.name)
-            if not renamed:
+            if not renamed and not _begins_anew(known, fragment):
                 return known
             if not known.is_complete:
                 raise FragmentError(f"index {index} changes its tool before its call is complete")
@@ -267,11 +269,22 @@ class CallAssembler:
             call.name = fragment.name
             call.kind = fragment.kind
         if fragment.arguments:
+            if call.is_complete and fragment.arguments.strip():
+                # Never a merge (R3): whose they are cannot be known.
+                raise FragmentError("arguments arrived behind those of a call that was complete")
             call.take(fragment.arguments)
+        if len(self.calls) > MAX_OPEN:
+            raise FragmentError(f"more than {MAX_OPEN} calls in one answer")
         if call.id is None or call.name is None:
             self._waiting += len(fragment.arguments)
             if self._waiting > MAX_WAITING:
                 raise FragmentError(f"more than {MAX_WAITING} characters wait for an id or a name")
+
+
+def _begins_anew(known: OpenCall, fragment: Fragment) -> bool:
+    """True for a whole call more of the same tool under an index that has one already."""
+    named = fragment.name is not None and bool(fragment.arguments)
+    return named and known.is_complete
 
 
 def is_uniform(fragment: Fragment, call: OpenCall, *, announced_before: bool) -> bool:
