@@ -288,9 +288,10 @@ def test_a_pipeline_is_bounded(local):
 
 def test_a_client_that_leaves_behind_a_pipelined_request_is_noticed():
     """R10: the request being served is cancelled, not the newest one alone."""
-    gone = threading.Event()
+    begun, gone = threading.Event(), threading.Event()
 
     async def script(_call, down):
+        begun.set()
         try:
             await asyncio.sleep(PATIENCE_S)
         except asyncio.CancelledError:
@@ -301,6 +302,8 @@ def test_a_client_that_leaves_behind_a_pipelined_request_is_noticed():
         with connect(url) as client:
             client.post(ASK)
             client.send(b"GET /healthz HTTP/1.1\r\n" + HOST + b"\r\n")
+            # One that leaves before its request is served has nothing to cancel.
+            assert begun.wait(PATIENCE_S / 2)
         assert gone.wait(PATIENCE_S / 2)
 
 

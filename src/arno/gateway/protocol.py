@@ -123,6 +123,10 @@ class BoundedProtocol(HttpToolsProtocol):
             self._refusal = "Upgrade is not supported; send the request without it"
             raise _Unserved
         super().on_headers_complete()
+        if self.pipeline:
+            # The library stops reading here, and a client that leaves would not be noticed; a long
+            # body stops it again.
+            self.flow.resume_reading()
         if self.parser.should_upgrade():
             # It reads no further request; the client is told so.
             self.cycle.keep_alive = False

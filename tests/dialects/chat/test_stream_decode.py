@@ -329,25 +329,33 @@ def test_what_later_pieces_of_audio_tell_is_kept() -> None:
     assert part.ext["chat"] == {"@member": "audio", "expires_at": 5}
 
 
+def parts_of(*chunks: Document) -> Any:
+    """The parts that a good stream spells."""
+    return folded(decode(stream(*chunks))).choices[0].parts
+
+
 def test_a_whole_message_instead_of_deltas_is_read_once() -> None:
     """Nothing that was said is lost, and nothing is said twice."""
     head = {"id": "a", "object": "chat.completion.chunk", "created": 1, "model": "m"}
     said = {"role": "assistant", "content": "hey"}
     whole = {**head, "choices": [{"index": 0, "message": said, "finish_reason": "stop"}]}
-    answer = folded(decode(stream(whole)))
-    assert answer.choices[0].parts[0].text == "hey"
-    text = {**head, "choices": [{"index": 0, "text": "hey", "finish_reason": "stop"}]}
-    assert folded(decode(stream(text))).choices[0].parts[0].text == "hey"
-    again = folded(decode(stream(delta(content="hey"), whole)))
-    assert [part.text for part in again.choices[0].parts] == ["hey"]
+    assert [part.text for part in parts_of(whole)] == ["hey"]
+    whole = {**head, "choices": [{"index": 0, "message": said, "finish_reason": "stop"}]}
+    assert [part.text for part in parts_of(delta(content="hey"), whole)] == ["hey"]
+
+
+def test_pieces_of_text_instead_of_deltas_are_read() -> None:
+    head = {"id": "a", "object": "text_completion", "created": 1, "model": "m"}
+    one, two = ({**head, "choices": [{"index": 0, "text": text}]} for text in ("he", "llo"))
+    assert [part.text for part in parts_of(one, two, delta("stop"))] == ["hello"]
 
 
 def test_r3_whole_calls_under_one_index_are_never_merged() -> None:
     one = piece(entry('{"x":1}', index=0, name="f"))
     two = piece(entry('{"x":2}', index=0, name="f"))
-    answer = folded(decode(stream(one, two, delta("tool_calls"))))
-    assert [part.arguments for part in answer.choices[0].parts] == ['{"x":1}', '{"x":2}']
-    assert len({part.call_id for part in answer.choices[0].parts}) == 2
+    parts = parts_of(one, two, delta("tool_calls"))
+    assert [part.arguments for part in parts] == ['{"x":1}', '{"x":2}']
+    assert len({part.call_id for part in parts}) == 2
 
 
 @pytest.mark.parametrize("more", [entry('{"x":2}', index=0), entry('{"x":2}', id="a", name="f")])

@@ -79,7 +79,7 @@ class OpenChoice:
         if call is None or call.position != piece.index or not arguments:
             return None
         index = self.call_parts.get(call)
-        if index is None or call.is_complete:
+        if index is None or call.is_whole:
             return None
         call.take(arguments)
         return PartDelta(index, Slot.ARGUMENTS, arguments)

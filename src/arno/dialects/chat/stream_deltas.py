@@ -47,7 +47,7 @@ class Deltas:
         self.regular = True
         self._next_part = 0
 
-    def read(self, choice: OpenChoice, wire: Mapping[str, Json]) -> Iterator[Event]:
+    def read(self, choice: OpenChoice, wire: dict[str, Json]) -> Iterator[Event]:
         """What one entry of `choices` says, but for its end. Raises FragmentError."""
         delta = wire.get("delta")
         if delta is None:
@@ -63,18 +63,19 @@ class Deltas:
         if wire.get("logprobs"):
             yield from self._logprobs(choice, wire["logprobs"])
 
-    def _said_whole(self, choice: OpenChoice, wire: Mapping[str, Json]) -> Json:
-        """What some hosts say instead of deltas: a whole message, or a text; None for neither.
+    def _said_whole(self, choice: OpenChoice, wire: dict[str, Json]) -> Json:
+        """What some hosts say instead of deltas: texts, or a whole message; None for neither.
 
-        Behind deltas it repeats what they have said.
+        A message behind deltas repeats what they have said. What is read is written as a delta.
         """
-        if choice.open or choice.has_calls:
-            return None
         said = wire.get("message")
-        if not isinstance(said, dict) and isinstance(wire.get("text"), str):
-            said = {"content": wire["text"]}
-        if said:
-            self.regular = False
+        if isinstance(wire.get("text"), str):
+            said = {"content": wire.pop("text")}
+        elif not isinstance(said, dict) or choice.open or choice.has_calls:
+            return None
+        self.regular = False
+        wire.pop("message", None)
+        wire["delta"] = said
         return said
 
     def _logprobs(self, choice: OpenChoice, document: Json) -> Iterator[Event]:

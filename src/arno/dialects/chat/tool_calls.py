@@ -127,6 +127,11 @@ class OpenCall:
         """True if the arguments so far are one whole object or array."""
         return self._balance.closed
 
+    @property
+    def is_whole(self) -> bool:
+        """True if nothing can follow; the input of a custom tool may be any text."""
+        return self.kind == "function" and self.is_complete
+
     def take(self, piece: str) -> None:
         """More of the arguments; it waits here until the call is announced."""
         self.has_arguments = True
@@ -269,7 +274,7 @@ class CallAssembler:
             call.name = fragment.name
             call.kind = fragment.kind
         if fragment.arguments:
-            if call.is_complete and fragment.arguments.strip():
+            if call.is_whole and fragment.arguments.strip():
                 # Never a merge (R3): whose they are cannot be known.
                 raise FragmentError("arguments arrived behind those of a call that was complete")
             call.take(fragment.arguments)
@@ -284,7 +289,7 @@ class CallAssembler:
 def _begins_anew(known: OpenCall, fragment: Fragment) -> bool:
     """True for a whole call more of the same tool under an index that has one already."""
     named = fragment.name is not None and bool(fragment.arguments)
-    return named and known.is_complete
+    return named and known.is_whole
 
 
 def is_uniform(fragment: Fragment, call: OpenCall, *, announced_before: bool) -> bool:
