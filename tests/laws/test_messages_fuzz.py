@@ -17,7 +17,7 @@ from arno.dialects import DIALECTS
 from arno.dialects.base import Stamp
 from arno.wire import encode_sse, json
 from tests.dialects.messages.documents import STOP, block, call, ended, started, text
-from tests.dialects.messages.test_golden import ANSWERS, REQUESTS, golden
+from tests.dialects.test_golden import FILES
 from tests.laws import messages_grammar as grammar
 from tests.laws.harness import decode, failed, frames_of, no_price
 
@@ -96,10 +96,10 @@ def test_streams_with_any_value_anywhere(body: bytes) -> None:
     assert failed(decode(passed, MESSAGES.stream_decoder)) is failed(events)
 
 
-@given(data=st.data(), case=st.sampled_from(ANSWERS))
+@given(data=st.data(), case=st.sampled_from(FILES["messages"].answers))
 @quick
 def test_whole_answers_with_any_value_anywhere(data: st.DataObject, case: str) -> None:
-    body = json.dumps(mutated(data.draw, golden(case, "source")))
+    body = json.dumps(mutated(data.draw, FILES["messages"].kept(case, "source")))
     answer, glanced = MESSAGES.decode_response(body), MESSAGES.glance(body)
     if isinstance(answer, Failure):
         assert glanced is None
@@ -113,10 +113,10 @@ def test_whole_answers_with_any_value_anywhere(data: st.DataObject, case: str) -
         assert MESSAGES.restamp_glanced(glanced, stamp, no_price) == stamped
 
 
-@given(data=st.data(), case=st.sampled_from(REQUESTS))
+@given(data=st.data(), case=st.sampled_from(FILES["messages"].requests))
 @quick
 def test_requests_with_any_value_anywhere(data: st.DataObject, case: str) -> None:
-    body = json.dumps(mutated(data.draw, golden(case, "source")))
+    body = json.dumps(mutated(data.draw, FILES["messages"].kept(case, "source")))
     with suppress(RequestError):
         written, _ = MESSAGES.encode_request(MESSAGES.decode_request(body))
         MESSAGES.decode_request(written)
