@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from arno.canon.parts import Executor, Part, TextPart, ToolCallPart, ToolResultPart
+from arno.canon.parts import Part, TextPart, ToolCallPart, ToolResultPart, is_client_call
 from arno.canon.request import Message, Role
 
 NO_RESULT = "There is no result: the call was not carried out."
@@ -25,11 +25,7 @@ def user(text: str) -> Message:
 
 def client_calls(parts: Iterable[Part]) -> tuple[ToolCallPart, ...]:
     """The calls that the client has to carry out, in order."""
-    return tuple(
-        part
-        for part in parts
-        if isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT
-    )
+    return tuple(part for part in parts if is_client_call(part))
 
 
 def result_part(call: ToolCallPart, text: str, *, is_error: bool = False) -> ToolResultPart:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import TypeGuard
 
 import msgspec
 
@@ -153,3 +154,8 @@ class ToolResultPart(PartBase, frozen=True, tag="tool_result"):
 Part = (
     TextPart | RefusalPart | ReasoningPart | ToolCallPart | ToolResultPart | MediaPart | OpaquePart
 )
+
+
+def is_client_call(part: object) -> TypeGuard[ToolCallPart]:
+    """True for a call of a tool that the client runs."""
+    return isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 from msgspec import Raw
 
+from arno.canon.parts import Part, ToolCallPart
 from arno.wire import json
 from arno.wire.errors import MalformedJSON
 
@@ -69,3 +71,10 @@ def _wrapped(value: Mapping[str, object]) -> str | None:
         return None
     inner = _object_of(text)
     return text if inner is None or _wrapped(inner) is not None else None
+
+
+def with_arguments(part: Part) -> Part:
+    """A whole call of a function without arguments has the arguments {} (R3 i)."""
+    if isinstance(part, ToolCallPart) and not part.arguments and part.kind == "function":
+        return msgspec.structs.replace(part, arguments="{}")
+    return part

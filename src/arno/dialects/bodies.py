@@ -15,6 +15,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import Raw
 
+from arno.canon.ext import Json
 from arno.canon.failure import RequestError
 
 MAX_MODEL = 256
@@ -80,6 +81,14 @@ def decoded(decoder: msgspec.json.Decoder[T], body: bytes) -> T:
         raise RequestError("the body is nested too deep") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise RequestError(f"the body is not JSON: {error}") from error
+
+
+def convert(members: Mapping[str, Json], type_: type[T]) -> T:
+    """`members` as a struct. Raises RequestError naming the member that has another type."""
+    try:
+        return msgspec.convert(members, type_)
+    except msgspec.ValidationError as error:
+        raise named(error) from error
 
 
 def named(error: msgspec.ValidationError) -> RequestError:

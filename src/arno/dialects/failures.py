@@ -289,3 +289,8 @@ def facts_of(failure: Failure, provider: str | None) -> dict[str, Json]:
 def client_status(failure: Failure) -> int:
     """The HTTP status a client sees for `failure`."""
     return CLIENT_SIDE[failure.kind][0]
+
+
+def invalid(message: str, stage: Stage = Stage.BEFORE_OUTPUT) -> Failure:
+    """The upstream said something that its dialect does not allow."""
+    return Failure(FailureKind.INVALID_ANSWER, message, retryable=True, stage=stage)

@@ -8,19 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
 from arno.canon.ext import Json, Loss
 from arno.canon.failure import Failure, FailureKind, Stage
-from arno.canon.parts import Part, ToolCallPart
+from arno.canon.parts import ToolCallPart
 from arno.canon.response import Choice, FinishReason, Response
+from arno.dialects.arguments import with_arguments
 from arno.dialects.base import Headers
 from arno.dialects.chat.reasons import WHOLE, WORDS, canonical_reason, wire_reason
 from arno.dialects.chat.residue import give, is_native, keep, note, number_of
 from arno.dialects.chat.turn import LEGACY_CALL, decode_turn
 from arno.dialects.chat.turn_encode import encode_turn
 from arno.dialects.chat.usage import decode_usage, encode_usage
-from arno.dialects.failures import decode_error
+from arno.dialects.failures import decode_error, invalid
 from arno.dialects.residue import Document, integer, take, text
 from arno.dialects.text import clean
 from arno.wire import json
@@ -37,12 +36,6 @@ def decode_response(body: bytes, headers: Headers = ()) -> Response | Failure:
     if not isinstance(document, Mapping):
         return invalid("upstream answered with JSON that is no object")
     return _decode_document(document, headers)
-
-
-def invalid(message: str) -> Failure:
-    """The upstream said something this dialect does not allow."""
-    stage = Stage.BEFORE_OUTPUT
-    return Failure(FailureKind.INVALID_ANSWER, message, retryable=True, stage=stage)
 
 
 def _decode_document(document: Mapping[str, Json], headers: Headers) -> Response | Failure:
@@ -84,7 +77,7 @@ def _decode_choice(choice: Json, position: int, headers: Headers) -> Choice | Fa
     if reason is None and has_calls:
         reason = FinishReason.TOOL_CALLS
     if reason in WHOLE:
-        parts = tuple(_with_arguments(part) for part in parts)
+        parts = tuple(with_arguments(part) for part in parts)
     if reason is FinishReason.ERROR:
         return Failure(
             FailureKind.SERVER,
@@ -102,13 +95,6 @@ def _decode_choice(choice: Json, position: int, headers: Headers) -> Choice | Fa
         native_reason=native or word,
         ext=keep({**residue, "message": rest}),
     )
-
-
-def _with_arguments(part: Part) -> Part:
-    """A whole call without arguments has the arguments {} (R3 i)."""
-    if isinstance(part, ToolCallPart) and not part.arguments and part.kind == "function":
-        return msgspec.structs.replace(part, arguments="{}")
-    return part
 
 
 def encode_response(response: Response) -> tuple[Document, tuple[Loss, ...]]:

@@ -22,7 +22,7 @@ from arno.dialects import bodies
 from arno.dialects.base import BODY_ONLY, Envelope, Glance, Headers, Pricer, RequestLine, Stamp
 from arno.dialects.chat import ChatDialect
 from arno.dialects.chat.answer import decode_response
-from arno.dialects.chat.usage import count
+from arno.dialects.counts import count
 from arno.dialects.disclosure import MEMBER, disclosed
 from arno.wire import json
 from arno.wire.errors import MalformedJSON

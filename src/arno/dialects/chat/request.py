@@ -23,7 +23,7 @@ from arno.canon.parts import (
     ToolResultPart,
 )
 from arno.canon.request import Message, Output, Reasoning, Request, Role, Sampling
-from arno.dialects.bodies import ROUTING
+from arno.dialects.bodies import ROUTING, convert
 from arno.dialects.chat import joining
 from arno.dialects.chat.content import (
     Placed,
@@ -114,9 +114,9 @@ def _decode_members(document: Mapping[str, Json]) -> tuple[dict[str, Any], dict[
             residue[member] = value
         else:
             fields[SCALARS[member]] = value
-    _convert(values, _Scalars)
+    convert(values, _Scalars)
     if sampling:
-        fields["sampling"] = _convert(sampling, Sampling)
+        fields["sampling"] = convert(sampling, Sampling)
     if routing:
         fields["routing"] = routing
     for decode in (_stop, _limit, _stream_options, _output, _reasoning, take_tools, take_choice):
@@ -125,20 +125,6 @@ def _decode_members(document: Mapping[str, Json]) -> tuple[dict[str, Any], dict[
     if cache is not None:
         fields["cache"] = cache
     return fields, residue
-
-
-def _convert(members: Mapping[str, Json], type_: type[T]) -> T:
-    """`members` as a struct. Raises RequestError naming the member that has another type."""
-    try:
-        return msgspec.convert(members, type_)
-    except msgspec.ValidationError as error:
-        raise named(error) from error
-
-
-def named(error: msgspec.ValidationError) -> RequestError:
-    """A complaint about a value's type with the member's name as its path."""
-    message, _, path = str(error).partition(" - at `$")
-    return RequestError(message, path.strip("`."))
 
 
 def _stop(residue: dict[str, Json], fields: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from typing import Any
 from arno.canon.ext import Json, Loss
 from arno.canon.usage import Usage
 from arno.dialects.chat.residue import DIALECT
+from arno.dialects.counts import cost_text, count
 from arno.dialects.disclosure import MEMBER, disclosed
 from arno.dialects.residue import text
 
@@ -48,18 +49,6 @@ PLACES: dict[str, tuple[tuple[str, ...], ...]] = {
 
 SLIP = 1
 """How many reasoning tokens more than completion tokens are a slip of counting."""
-
-
-def count(value: Json) -> int | None:
-    """A token count, or None for anything that is not a non-negative whole number."""
-    if type(value) is int:
-        return value if value >= 0 else None
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, Decimal) and value == value.to_integral_value():
-        value = int(value)
-        return value if value >= 0 else None
-    return None
 
 
 def _find(document: Mapping[str, Json], places: tuple[tuple[str, ...], ...]) -> int | None:
@@ -101,7 +90,7 @@ def decode_usage(document: Json) -> Usage | None:
         tool_input=found["tool_input"],
         tier=text(document.get("service_tier")),
         server_tools=_server_tools(document.get("server_tools")),
-        cost=_cost_text(document.get("cost")),
+        cost=cost_text(document.get("cost")),
         raw={DIALECT: dict(document)},
     )
 
@@ -120,15 +109,6 @@ def _server_tools(document: Json) -> dict[str, int] | None:
     return {name: number for name, number in counts.items() if number is not None}
 
 
-def _cost_text(value: Json) -> str | None:
-    """The reported cost with its own digits."""
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return None
-
-
 def encode_usage(usage: Usage) -> dict[str, Json]:
     """The wire's usage object: the upstream's own where it spoke this dialect, else built.
 
@@ -137,7 +117,7 @@ def encode_usage(usage: Usage) -> dict[str, Json]:
     raw = usage.raw.get(DIALECT)
     if raw is not None:
         document = dict(raw)
-        if usage.cost is not None and _cost_text(document.get("cost")) != usage.cost:
+        if usage.cost is not None and cost_text(document.get("cost")) != usage.cost:
             document["cost"] = Decimal(usage.cost)
         return document
     return _build(usage)

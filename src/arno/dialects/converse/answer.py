@@ -14,9 +14,10 @@ import msgspec
 from msgspec import Raw
 
 from arno.canon.ext import Json, Loss
-from arno.canon.failure import Failure, FailureKind, Stage
-from arno.canon.parts import Executor, OpaquePart, Part, ToolCallPart
+from arno.canon.failure import Failure, Stage
+from arno.canon.parts import OpaquePart, Part, ToolCallPart, is_client_call
 from arno.canon.response import Choice, FinishReason, Response
+from arno.dialects.arguments import with_arguments
 from arno.dialects.base import Headers
 from arno.dialects.converse.blocks_decode import (
     NO_ARGUMENTS,
@@ -32,6 +33,7 @@ from arno.dialects.converse.residue import give, is_native, keep
 from arno.dialects.converse.turns import provided
 from arno.dialects.converse.usage import decode_usage, encode_usage, tier_of
 from arno.dialects.converse.writing import Writing
+from arno.dialects.failures import invalid
 from arno.dialects.residue import Document, integer, merge, take, text
 from arno.dialects.text import clean
 from arno.wire import json
@@ -68,11 +70,6 @@ def decode_response(body: bytes, headers: Headers = ()) -> Response | Failure:
     if name or ("output" not in document and (document.get("__type") or document.get("message"))):
         return decode_error(document, name, Stage.BEFORE_OUTPUT, headers=headers)
     return _decode_document(document, _arguments(body))
-
-
-def invalid(message: str, stage: Stage = Stage.BEFORE_OUTPUT) -> Failure:
-    """The upstream said something this dialect does not allow."""
-    return Failure(FailureKind.INVALID_ANSWER, message, retryable=True, stage=stage)
 
 
 def ended_badly(word: str, stage: Stage) -> Failure:
@@ -124,13 +121,8 @@ def _decode_choice(parts: list[Part], word: Json) -> Choice | Failure:
     if reason is FinishReason.ERROR:
         return ended_badly(native or "", Stage.BEFORE_OUTPUT)
     if reason in WHOLE:
-        parts = [_with_arguments(part) for part in parts]
+        parts = [with_arguments(part) for part in parts]
     return Choice(parts=tuple(parts), reason=reason, native_reason=native, ext=keep({}))
-
-
-def is_client_call(part: object) -> bool:
-    """True for a call that the client is to run."""
-    return isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT
 
 
 def is_unreadable(part: Part) -> bool:
@@ -138,13 +130,6 @@ def is_unreadable(part: Part) -> bool:
     if isinstance(part, OpaquePart):
         return is_call_of(part.document)
     return isinstance(part, ToolCallPart) and not (part.call_id and part.name)
-
-
-def _with_arguments(part: Part) -> Part:
-    """A whole call without arguments has the arguments {} (R3 i)."""
-    if isinstance(part, ToolCallPart) and not part.arguments:
-        return msgspec.structs.replace(part, arguments="{}")
-    return part
 
 
 def encode_response(response: Response) -> tuple[Document, tuple[Loss, ...]]:

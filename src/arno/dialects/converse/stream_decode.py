@@ -37,12 +37,13 @@ from arno.canon.parts import (
     ReasoningPart,
     TextPart,
     ToolCallPart,
+    is_client_call,
 )
 from arno.canon.response import FinishReason
 from arno.dialects.base import Batch
 from arno.dialects.bounds import MAX_HELD, MAX_OPEN, PIECE, Budget
 from arno.dialects.converse import quick
-from arno.dialects.converse.answer import ended_badly, invalid, is_client_call
+from arno.dialects.converse.answer import ended_badly
 from arno.dialects.converse.artefacts import read_redacted, read_signature
 from arno.dialects.converse.blocks_decode import result_part
 from arno.dialects.converse.citations import decode_citation
@@ -52,7 +53,7 @@ from arno.dialects.converse.reasons import WHOLE, canonical_reason
 from arno.dialects.converse.residue import DIALECT, keep
 from arno.dialects.converse.stream_starts import KINDS, joined, readable, started_part
 from arno.dialects.converse.usage import decode_usage
-from arno.dialects.failures import OPERATORS
+from arno.dialects.failures import OPERATORS, invalid
 from arno.dialects.residue import Document, integer, items, text
 from arno.dialects.streams import Ended
 from arno.dialects.tags import Tag

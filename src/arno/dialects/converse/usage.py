@@ -15,6 +15,7 @@ from arno.canon.ext import Json, Loss
 from arno.canon.usage import Usage
 from arno.dialects.base import Pricer
 from arno.dialects.converse.residue import DIALECT
+from arno.dialects.counts import cost_text, count
 from arno.dialects.disclosure import MEMBER, disclosed
 from arno.dialects.residue import Document, text
 
@@ -29,15 +30,6 @@ EXTENSIONS: dict[str, str] = {
 
 INPUT = "inputTokensWithCache"
 """Extension member: all that was sent, where a host counts a token as read and as written."""
-
-
-def count(value: Json) -> int | None:
-    """A token count, or None for anything that is not a non-negative whole number."""
-    if isinstance(value, Decimal) and value == value.to_integral_value():
-        value = int(value)
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        return None
-    return value
 
 
 def decode_usage(document: Json, tier: Json = None) -> Usage | None:
@@ -56,7 +48,7 @@ def decode_usage(document: Json, tier: Json = None) -> Usage | None:
         cache_write_1h=long,
         tier=tier_of(tier),
         server_tools=_server_tools(document.get("serverToolUsage")),
-        cost=_cost_text(document.get("cost")),
+        cost=cost_text(document.get("cost")),
         raw={DIALECT: dict(document)},
         **extensions,
     )
@@ -98,13 +90,6 @@ def tier_of(document: Json) -> str | None:
     return text(document.get("type")) if isinstance(document, Mapping) else None
 
 
-def _cost_text(value: Json) -> str | None:
-    """The reported cost with its own digits."""
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
-
-
 def encode_usage(usage: Usage) -> Document:
     """The usage object: the upstream's own where it spoke this dialect, else built.
 
@@ -112,7 +97,7 @@ def encode_usage(usage: Usage) -> Document:
     """
     raw = usage.raw.get(DIALECT)
     document = dict(raw) if raw is not None else _build(usage)
-    if usage.cost is not None and _cost_text(document.get("cost")) != usage.cost:
+    if usage.cost is not None and cost_text(document.get("cost")) != usage.cost:
         document["cost"] = Decimal(usage.cost)
     return document
 

@@ -17,11 +17,12 @@ import msgspec
 
 from arno.canon.ext import Json, Loss
 from arno.canon.failure import Failure, FailureKind, Stage
-from arno.canon.parts import Executor, Part, TextPart, ToolCallPart
+from arno.canon.parts import Part, TextPart, ToolCallPart, is_client_call
 from arno.canon.response import Choice, FinishReason, Response
 from arno.dialects import tags
 from arno.dialects.base import Headers
 from arno.dialects.bounds import MAX_HELD, Budget
+from arno.dialects.failures import invalid
 from arno.dialects.gemini import documents
 from arno.dialects.gemini.citations import CITATIONS, GROUNDING, Grounding
 from arno.dialects.gemini.failures import decode_error
@@ -61,11 +62,6 @@ def decode_response(body: bytes, headers: Headers = ()) -> Response | Failure:
     if document.get("error"):
         return decode_error(document["error"], Stage.BEFORE_OUTPUT, headers=headers)
     return _decode_document(document)
-
-
-def invalid(message: str, stage: Stage = Stage.BEFORE_OUTPUT) -> Failure:
-    """The upstream said something this dialect does not allow."""
-    return Failure(FailureKind.INVALID_ANSWER, message, retryable=True, stage=stage)
 
 
 def _decode_document(document: Mapping[str, Json]) -> Response | Failure:
@@ -127,9 +123,7 @@ def time_of(created: int) -> str | None:
 
 def has_calls(parts: list[Part]) -> bool:
     """True if a tool of the client's is asked for."""
-    return any(
-        isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT for part in parts
-    )
+    return any(map(is_client_call, parts))
 
 
 def broken(word: str, message: Json, stage: Stage) -> Failure:

@@ -22,6 +22,7 @@ from arno.canon.parts import (
     ReasoningPart,
     ToolCallPart,
     ToolResultPart,
+    is_client_call,
 )
 from arno.canon.request import Message, Request, Role
 from arno.dialects.gemini import signatures
@@ -149,7 +150,7 @@ class Conversation:
                 continue
             if place in seals:
                 document["thoughtSignature"] = _sealed(message.parts[seals[place]])
-            if isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT:
+            if is_client_call(part):
                 if unsigned:
                     document.setdefault("thoughtSignature", signatures.UNSIGNED)
                 unsigned = False

@@ -26,7 +26,7 @@ from arno.canon.failure import Failure, FailureKind, Stage
 from arno.canon.response import FinishReason
 from arno.dialects.base import Batch
 from arno.dialects.bounds import MAX_HELD, Budget
-from arno.dialects.failures import OPERATORS
+from arno.dialects.failures import OPERATORS, invalid
 from arno.dialects.gemini import documents, quick
 from arno.dialects.gemini.answer import (
     BLOCKED,
@@ -35,7 +35,6 @@ from arno.dialects.gemini.answer import (
     block_reason,
     broken,
     created_of,
-    invalid,
 )
 from arno.dialects.gemini.failures import decode_error
 from arno.dialects.gemini.ids import AnswerIds

@@ -28,7 +28,7 @@ from arno.canon.events import (
 )
 from arno.canon.ext import Json, Loss
 from arno.canon.failure import Failure, FailureKind, Stage
-from arno.canon.parts import ReasoningPart, TextPart
+from arno.canon.parts import ReasoningPart, TextPart, is_client_call
 from arno.canon.usage import Usage
 from arno.dialects.base import Pricer, Stamp
 from arno.dialects.bounds import MAX_HELD, Budget, weight
@@ -43,7 +43,7 @@ from arno.dialects.gemini.citations import (
 )
 from arno.dialects.gemini.reasons import CUT, wire_reason
 from arno.dialects.gemini.residue import DIALECT, give, is_native, note
-from arno.dialects.gemini.stream_parts import Text, Whole, is_call, is_hidden, is_text
+from arno.dialects.gemini.stream_parts import Text, Whole, is_hidden, is_text
 from arno.dialects.gemini.usage import told_usage
 from arno.dialects.residue import Document
 
@@ -143,7 +143,7 @@ class GeminiStreamEncoder:
             return b""
         if not is_text(part):
             choice.runs = choice.thinks = False
-            choice.called = choice.called or is_call(part)
+            choice.called = choice.called or is_client_call(part)
             return self._begin_waiting(event, path, choice)
         plain = isinstance(part, TextPart) and part.signature is None
         if not (plain and choice.runs):

@@ -12,13 +12,13 @@ from arno.canon.events import PartDelta, PartEnd, PartStart, Slot
 from arno.canon.ext import Loss
 from arno.canon.fold import Fold
 from arno.canon.parts import (
-    Executor,
     Part,
     ReasoningPart,
     RefusalPart,
     TextPart,
     ToolCallPart,
     ToolResultPart,
+    is_client_call,
 )
 from arno.dialects import tags
 from arno.dialects.gemini import signatures
@@ -187,7 +187,7 @@ class Whole:
         part = event.part
         self.choice = event.choice
         self.ended = False
-        self.is_bare = is_call(part) and not is_native(part.ext) and _is_blank(part)
+        self.is_bare = is_client_call(part) and not is_native(part.ext) and _is_blank(part)
         self.size = 0
         self._path = path
         self._fold = Fold()
@@ -221,11 +221,6 @@ def is_text(part: Part) -> bool:
 
 def is_hidden(part: Part) -> bool:
     """True for a tool that another wire's provider ran: a client would take it for its own."""
-    if isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT:
+    if is_client_call(part):
         return False
     return isinstance(part, ToolCallPart | ToolResultPart) and not is_native(part.ext)
-
-
-def is_call(part: Part) -> bool:
-    """True for a call of a tool of the client's."""
-    return isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT

@@ -17,6 +17,7 @@ from decimal import Decimal, InvalidOperation
 from arno.canon.ext import Json, Loss
 from arno.canon.usage import Usage
 from arno.dialects.base import Pricer
+from arno.dialects.counts import cost_text, count
 from arno.dialects.disclosure import MEMBER, disclosed
 from arno.dialects.gemini.residue import DIALECT
 from arno.dialects.residue import Document, text
@@ -40,15 +41,6 @@ MODALITIES: tuple[tuple[str, str, str], ...] = (
     ("image_output", CANDIDATE_DETAILS, "IMAGE"),
 )
 """Canonical field, the wire's list, and the modality of the entry in it."""
-
-
-def count(value: Json) -> int | None:
-    """A token count, or None for anything that is not a non-negative whole number."""
-    if isinstance(value, Decimal) and value == value.to_integral_value():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
-        return None
-    return value if value >= 0 else None
 
 
 def decode_usage(document: Json, *, final: bool) -> Usage | None:
@@ -77,7 +69,7 @@ def decode_usage(document: Json, *, final: bool) -> Usage | None:
         tool_input=tools,
         tier=text(document.get("serviceTier")),
         server_tools=_server_tools(document.get(SERVER_TOOLS)),
-        cost=_cost_text(document.get("cost")),
+        cost=cost_text(document.get("cost")),
         raw={DIALECT: dict(document)},
         **{field: _modality(document.get(name), word) for field, name, word in MODALITIES},
     )
@@ -98,20 +90,13 @@ def _server_tools(value: Json) -> Mapping[str, int] | None:
     return {str(name): runs for name, runs in value.items() if count(runs) is not None} or None
 
 
-def _cost_text(value: Json) -> str | None:
-    """The reported cost with its own digits."""
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
-
-
 def encode_usage(usage: Usage) -> Document:
     """The wire's object: the upstream's own where it spoke this dialect, else built."""
     raw = usage.raw.get(DIALECT)
     if raw is None:
         return _build(usage)
     document = dict(raw)
-    if usage.cost is not None and _cost_text(document.get("cost")) != usage.cost:
+    if usage.cost is not None and cost_text(document.get("cost")) != usage.cost:
         document["cost"] = _decimal(usage.cost)
     return document
 

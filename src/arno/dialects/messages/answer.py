@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from arno.canon.ext import Json, Loss
-from arno.canon.failure import Failure, FailureKind, Stage
-from arno.canon.parts import Executor, OpaquePart, Part, ToolCallPart
+from arno.canon.failure import Failure, Stage
+from arno.canon.parts import Executor, OpaquePart, Part, ToolCallPart, is_client_call
 from arno.canon.response import Choice, Response
+from arno.dialects.arguments import with_arguments
 from arno.dialects.base import Headers
+from arno.dialects.failures import invalid
 from arno.dialects.messages.blocks import decode_blocks, inputs_of_answer, is_call_of
 from arno.dialects.messages.content import encode_parts
 from arno.dialects.messages.failures import decode_error
@@ -46,14 +46,9 @@ def decode_response(body: bytes, headers: Headers = ()) -> Response | Failure:
     return _decode(document, decode_blocks(content, inputs_of_answer(body)))
 
 
-def invalid(message: str, stage: Stage = Stage.BEFORE_OUTPUT) -> Failure:
-    """The upstream said something this dialect does not allow."""
-    return Failure(FailureKind.INVALID_ANSWER, message, retryable=True, stage=stage)
-
-
 def has_calls(parts: Sequence[Part]) -> bool:
     """True if the client is asked to run a tool."""
-    return any(isinstance(p, ToolCallPart) and p.executor is Executor.CLIENT for p in parts)
+    return any(map(is_client_call, parts))
 
 
 def is_unreadable(part: Part) -> bool:
@@ -94,13 +89,6 @@ def _odd(values: Mapping[str, Json]) -> Document:
     """Members with a value that is none of what they mostly hold."""
     usual = {"type": "message", "role": "assistant"}
     return {key: values[key] for key, word in usual.items() if values.get(key, word) != word}
-
-
-def with_arguments(part: Part) -> Part:
-    """A whole call without arguments has the arguments {} (R3 i)."""
-    if isinstance(part, ToolCallPart) and not part.arguments:
-        return msgspec.structs.replace(part, arguments="{}")
-    return part
 
 
 def encode_response(response: Response) -> tuple[Document, tuple[Loss, ...]]:

@@ -16,7 +16,7 @@ from arno.canon.ext import Json, Loss, is_empty
 from arno.canon.failure import RequestError
 from arno.canon.request import Request, Sampling
 from arno.dialects.base import BODY_ONLY, RequestLine
-from arno.dialects.bodies import ROUTING, named
+from arno.dialects.bodies import ROUTING, convert
 from arno.dialects.disclosure import foreign
 from arno.dialects.messages.blocks import inputs_of_request
 from arno.dialects.messages.residue import (
@@ -100,10 +100,7 @@ def _are_objects(messages: Json) -> bool:
 
 def _check(document: Document) -> None:
     """Raises RequestError naming the member that has another type."""
-    try:
-        msgspec.convert(document, _Scalars)
-    except msgspec.ValidationError as error:
-        raise named(error) from error
+    convert(document, _Scalars)
     for name in SAMPLING:
         value = document.get(name)
         if isinstance(value, bool) or not isinstance(value, int | Decimal | None):

@@ -41,9 +41,9 @@ from arno.canon.parts import (
 from arno.dialects import tags
 from arno.dialects.base import Batch
 from arno.dialects.bounds import MAX_HELD, MAX_OPEN, Budget
-from arno.dialects.failures import OPERATORS
+from arno.dialects.failures import OPERATORS, invalid
 from arno.dialects.messages import quick
-from arno.dialects.messages.answer import has_calls, invalid, is_unreadable
+from arno.dialects.messages.answer import has_calls, is_unreadable
 from arno.dialects.messages.blocks import SIGNED, decode_block, tagged_signature
 from arno.dialects.messages.citations import decode_citation
 from arno.dialects.messages.failures import decode_error

@@ -24,18 +24,13 @@ from decimal import Decimal
 
 from arno.canon.ext import Json
 from arno.canon.usage import Usage
+from arno.dialects.counts import cost_text, count
 from arno.dialects.messages.residue import DIALECT
-from arno.dialects.residue import Document, integer
+from arno.dialects.residue import Document
 
 NEEDED = ("input_tokens", "output_tokens")
 UNKNOWN = "unknown"
 _REQUESTS = "_requests"
-
-
-def count(value: Json) -> int | None:
-    """A token count, or None for anything that is not a non-negative whole number."""
-    number = integer(value)
-    return number if number is not None and number >= 0 else None
 
 
 def known(document: Json) -> Document:
@@ -77,7 +72,7 @@ def decode_usage(document: Json) -> Usage | None:
         tool_input=count(inputs.get("tool_tokens")),
         tier=wire["service_tier"] if isinstance(wire.get("service_tier"), str) else None,
         server_tools=_server_tools(wire.get("server_tool_use")),
-        cost=_cost_text(wire.get("cost")),
+        cost=cost_text(wire.get("cost")),
         raw={DIALECT: wire},
     )
     return None if _is_empty(usage) else usage
@@ -124,13 +119,6 @@ def _server_tools(value: Json) -> dict[str, int] | None:
     return {key: number for key, number in counts.items() if number is not None} or None
 
 
-def _cost_text(value: Json) -> str | None:
-    """The reported cost with its own digits."""
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    return None if integer(value) is None else str(value)
-
-
 def encode_usage(usage: Usage | None) -> Document:
     """The wire's usage object: the upstream's own where it spoke this dialect, else built."""
     if usage is None:
@@ -139,7 +127,7 @@ def encode_usage(usage: Usage | None) -> Document:
     if raw is None:
         return _needed(_build(usage))
     document = dict(raw)
-    if usage.cost is not None and _cost_text(document.get("cost")) != usage.cost:
+    if usage.cost is not None and cost_text(document.get("cost")) != usage.cost:
         document["cost"] = Decimal(usage.cost)
     return _needed(document)
 

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from arno.canon.ext import Ext, Json, Loss
 from arno.canon.failure import Failure, FailureKind, Stage
-from arno.canon.parts import Executor, Part, ToolCallPart
+from arno.canon.parts import Part, ToolCallPart, is_client_call
 from arno.canon.response import Choice, Response
+from arno.dialects import arguments
 from arno.dialects.base import Headers
-from arno.dialects.failures import decode_error
+from arno.dialects.counts import count
+from arno.dialects.failures import decode_error, invalid
 from arno.dialects.residue import Document, integer, take, text
 from arno.dialects.responses.items import BrokenCall, attach, read_item
 from arno.dialects.responses.reasons import BAD, WHOLE, decode_ending, encode_ending
 from arno.dialects.responses.residue import give, is_native, keep
-from arno.dialects.responses.usage import count, decode_usage, encode_usage
+from arno.dialects.responses.usage import decode_usage, encode_usage
 from arno.dialects.responses.writing import (
     Saying,
     group,
@@ -65,11 +65,6 @@ def decode_response(body: bytes, headers: Headers = ()) -> Response | Failure:
     if not isinstance(document, Mapping):
         return invalid("upstream answered with JSON that is no object")
     return decode_document(document, headers)
-
-
-def invalid(message: str, stage: Stage = Stage.BEFORE_OUTPUT) -> Failure:
-    """The upstream said something this dialect does not allow."""
-    return Failure(FailureKind.INVALID_ANSWER, message, retryable=True, stage=stage)
 
 
 def decode_document(document: Mapping[str, Json], headers: Headers = ()) -> Response | Failure:
@@ -133,19 +128,15 @@ def read_output(output: Sequence[Json]) -> tuple[Part, ...]:
 
 
 def with_arguments(part: Part) -> Part:
-    """A whole call without arguments has the arguments {} (R3 i)."""
-    if not isinstance(part, ToolCallPart) or part.arguments or part.kind != "function":
+    """As for every dialect, but a call that was cut short keeps what it has."""
+    if isinstance(part, ToolCallPart) and part.item and part.item.status == "incomplete":
         return part
-    if part.item is not None and part.item.status == "incomplete":
-        return part
-    return msgspec.structs.replace(part, arguments="{}")
+    return arguments.with_arguments(part)
 
 
 def asks(parts: Sequence[Part]) -> bool:
     """True if the client is to run a tool."""
-    return any(
-        isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT for part in parts
-    )
+    return any(map(is_client_call, parts))
 
 
 def encode_response(response: Response) -> tuple[Document, tuple[Loss, ...]]:

@@ -18,7 +18,7 @@ from arno.canon.ext import Json, is_empty
 from arno.canon.failure import RequestError
 from arno.canon.parts import Executor, Part, TextPart, ToolResultPart
 from arno.canon.request import Message, Reasoning, Request, Role, Sampling
-from arno.dialects.bodies import ROUTING, named
+from arno.dialects.bodies import ROUTING, convert
 from arno.dialects.residue import Document, take
 from arno.dialects.responses.content import decode_entry
 from arno.dialects.responses.items import BrokenCall, Read, attach, kind_of, read_item
@@ -109,14 +109,6 @@ def _decode_members(document: Mapping[str, Json]) -> tuple[dict[str, Any], Docum
     if not is_empty(residue.get("tools")):
         fields["tools"] = decode_tools(residue.pop("tools"))
     return fields, residue
-
-
-def convert(members: Mapping[str, Json], type_: type[T]) -> T:
-    """`members` as a struct. Raises RequestError naming the member that has another type."""
-    try:
-        return msgspec.convert(members, type_)
-    except msgspec.ValidationError as error:
-        raise named(error) from error
 
 
 def _include(residue: Document, sampling: Document) -> None:

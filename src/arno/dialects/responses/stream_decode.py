@@ -36,16 +36,23 @@ from arno.canon.events import (
 )
 from arno.canon.ext import Json
 from arno.canon.failure import Failure, FailureKind, Stage
-from arno.canon.parts import Executor, Part, ReasoningPart, RefusalPart, TextPart, ToolCallPart
+from arno.canon.parts import (
+    Part,
+    ReasoningPart,
+    RefusalPart,
+    TextPart,
+    ToolCallPart,
+    is_client_call,
+)
 from arno.canon.response import FinishReason
 from arno.canon.unfold import STREAMED
 from arno.dialects.arguments import to_object
 from arno.dialects.base import Batch
 from arno.dialects.bounds import MAX_HELD, Budget
-from arno.dialects.failures import OPERATORS, decode_error
+from arno.dialects.failures import OPERATORS, decode_error, invalid
 from arno.dialects.residue import Document, integer, text
 from arno.dialects.responses import quick
-from arno.dialects.responses.answer import failure_in, head_of, invalid, with_arguments
+from arno.dialects.responses.answer import failure_in, head_of, with_arguments
 from arno.dialects.responses.items import (
     CALL,
     BrokenCall,
@@ -267,7 +274,7 @@ class ResponsesStreamDecoder:
 
     def _part_start(self, known: OpenItem, key: Key, part: Part, slot: Slot) -> PartStart:
         """Open a part, emptied of what comes as deltas."""
-        if isinstance(part, ToolCallPart) and part.executor is Executor.CLIENT:
+        if is_client_call(part):
             self._calls = True
         self._output = True
         opened = Open(self._items.next_part(known), type(part), slot)

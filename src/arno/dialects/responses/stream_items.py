@@ -17,8 +17,8 @@ from arno.canon.events import Slot
 from arno.canon.ext import Json
 from arno.canon.parts import Executor, Item, Part
 from arno.dialects.bounds import MAX_OPEN
+from arno.dialects.failures import invalid
 from arno.dialects.residue import Document, integer, text
-from arno.dialects.responses.answer import invalid
 from arno.dialects.responses.items import CALL, Key, kind_of
 from arno.dialects.responses.kinds import CALLS, MESSAGE, REASONING
 from arno.dialects.responses.residue import keep

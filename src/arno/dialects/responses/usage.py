@@ -16,6 +16,7 @@ from decimal import Decimal
 from arno.canon.ext import Json, Loss
 from arno.canon.usage import Usage
 from arno.dialects.base import Pricer
+from arno.dialects.counts import cost_text, count
 from arno.dialects.disclosure import MEMBER, disclosed
 from arno.dialects.residue import Document, text
 from arno.dialects.responses.residue import DIALECT
@@ -33,15 +34,6 @@ PLACES: dict[str, tuple[str, str]] = {
     "image_output": (OUTPUT_DETAILS, "image_tokens"),
 }
 """Canonical count to where it stands."""
-
-
-def count(value: Json) -> int | None:
-    """A token count, None for anything that is not a non-negative whole number."""
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, Decimal) and value == value.to_integral_value():
-        value = int(value)
-    return value if isinstance(value, int) and value >= 0 else None
 
 
 def decode_usage(document: Json) -> Usage | None:
@@ -76,15 +68,6 @@ def _tools(value: Json) -> Mapping[str, int] | None:
         return None
     known = {name: number for name, each in value.items() if (number := count(each)) is not None}
     return known or None
-
-
-def cost_text(value: Json) -> str | None:
-    """The reported cost with its own digits."""
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    return None
 
 
 def encode_usage(usage: Usage) -> Document:
